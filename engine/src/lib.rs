@@ -1,1 +1,3 @@
-//! Under construction.
+//! The engine: polls Zoom's reports, stores every new event durably, delivers it, and raises alarms.
+
+pub mod clock;
