@@ -11,7 +11,12 @@
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod intake;
 pub mod model;
+pub mod retry;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod vault;
+pub mod worker;
+pub mod zoom;

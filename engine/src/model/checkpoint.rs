@@ -24,7 +24,7 @@ pub struct Checkpoint {
     pub unconfirmed: Option<ReadSummary>,
     /// Older days that are still to be collected.
     pub backfill: Option<Backfill>,
-    /// How many reads there were; their page sizes alternate.
+    /// How many complete reads there were; their page sizes alternate.
     pub reads: u64,
 }
 

@@ -82,7 +82,7 @@ fn a_tail_that_broke_off_asks_for_a_sweep() {
     advance(&mut checkpoint, sweep, now, 1, End::Complete(None));
     let tail = next_current(&checkpoint, &CADENCE, now, false);
     assert!(matches!(tail, Read::Tail(_)));
-    advance(&mut checkpoint, tail, now, 1, End::BrokenOff);
+    underway(&mut checkpoint, tail);
     assert!(matches!(
         next_current(&checkpoint, &CADENCE, now, false),
         Read::Sweep(_)
@@ -164,15 +164,14 @@ proptest! {
                 let window = read.window();
                 prop_assert!(window.days() <= Window::MAX_DAYS && window.to <= Day::of(now));
                 let before = checkpoint.watermark;
-                let end = match outcome {
-                    0 => End::BrokenOff,
-                    1 if matches!(read, Read::Tail(_)) => End::TailKnown,
+                match outcome {
+                    0 => underway(&mut checkpoint, read),
+                    1 if matches!(read, Read::Tail(_)) => advance(&mut checkpoint, read, now, 3, End::TailKnown),
                     _ => {
-                        (0..window.days()).for_each(|offset| { complete.insert(window.from.plus(offset), now); });
-                        End::Complete(None)
+                        complete.extend((0..window.days()).map(|offset| (window.from.plus(offset), now)));
+                        advance(&mut checkpoint, read, now, 3, End::Complete(None));
                     }
-                };
-                advance(&mut checkpoint, read, now, 3, end);
+                }
                 prop_assert!(checkpoint.watermark >= before);
                 // The claim: each day from the recent start to the watermark was read completely after it ended, or
                 // up to the watermark itself.

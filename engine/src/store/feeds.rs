@@ -41,6 +41,8 @@ pub struct ClaimedFeed {
     pub key: FeedKey,
     /// The claim's number.
     pub fence: Fence,
+    /// When the claim ends.
+    pub lease_until: Timestamp,
     /// What its user wrote.
     pub spec: SourceSpec,
     /// The sealed client secret, where one is stored.
@@ -74,6 +76,17 @@ impl Store {
     /// Claims the feed that has been due for the longest, until `until`. A lease that has ended may be taken over.
     pub async fn claim_feed(&self, owner: &str, until: Timestamp) -> Result<Option<ClaimedFeed>, Error> {
         let now = self.now();
+        // Most looks find nothing; only one that may find something waits for the writer's turn.
+        let due: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM feed
+                 WHERE active = 1 AND due_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1))",
+        )
+        .bind(now)
+        .fetch_one(self.read())
+        .await?;
+        if !due {
+            return Ok(None);
+        }
         let mut write = self.soft().await?;
         let row = sqlx::query(
             "UPDATE feed SET lease_owner = ?1, lease_until = ?2, fence = fence + 1 WHERE id = (
@@ -110,6 +123,7 @@ impl Store {
                 log_type: log_type(&row)?,
             },
             fence: Fence(row.try_get("fence")?),
+            lease_until: until,
             spec: serde_json::from_str(&spec).map_err(damaged("a source's spec"))?,
             sealed_secret,
             checkpoint: checkpoint(&row)?,

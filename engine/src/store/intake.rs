@@ -71,7 +71,12 @@ impl Store {
         } else {
             Some(segment::compress(&events.block)?)
         };
-        let mut write = self.durable().await?;
+        // A checkpoint that moves over nothing new may be lost with the power: the same read is made again.
+        let mut write = if payload.is_some() {
+            self.durable().await?
+        } else {
+            self.soft().await?
+        };
         let moved = sqlx::query(
             "UPDATE feed SET
                  checkpoint = ?3, watermark = ?4, last_seq = last_seq + ?5, events = events + ?6,
