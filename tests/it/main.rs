@@ -1,1 +1,5 @@
+//! Every end-to-end test, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests do")]
+
+mod sim;
