@@ -11,6 +11,7 @@
 )]
 
 pub mod http;
+pub mod receiver;
 pub mod rng;
 pub mod sim;
 pub mod wait;
