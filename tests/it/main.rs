@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests do")]
 
+mod harness;
 mod receiver;
 mod sim;

@@ -10,9 +10,15 @@
     reason = "a harness that cannot do its work must fail loudly and at once, not hand an error to a test"
 )]
 
+pub mod binaries;
+pub mod delivered;
+pub mod engine;
 pub mod http;
+pub mod leak;
+pub mod process;
 pub mod receiver;
 pub mod rng;
 pub mod sim;
+pub mod terraform;
 pub mod wait;
 mod wire;
