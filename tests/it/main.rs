@@ -5,3 +5,4 @@
 mod harness;
 mod receiver;
 mod sim;
+mod tidy;
