@@ -26,31 +26,18 @@ const MODULES: &[(&str, &[&str])] = &[
     ("destination", &["encode", "http", "clock", "telemetry"]),
     (
         "intake",
-        &["store", "vault", "clock", "telemetry", "zoom", "supervisor"],
+        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
     ),
     (
         "delivery",
-        &[
-            "store",
-            "vault",
-            "clock",
-            "telemetry",
-            "destination",
-            "supervisor",
-        ],
+        &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     (
         "alarm",
-        &[
-            "store",
-            "vault",
-            "clock",
-            "telemetry",
-            "destination",
-            "supervisor",
-        ],
+        &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
-    ("supervisor", &["clock", "telemetry"]),
+    ("worker", &[]),
+    ("supervisor", &["worker", "clock", "telemetry"]),
     (
         "api",
         &[
