@@ -50,21 +50,22 @@ async fn every_fault_of_a_page_is_survived() {
         Fault::EmptyPage,
         Fault::RepeatToken,
     ];
-    // On a first page and on a later one, one after another.
-    for (number, fault) in faults.into_iter().enumerate() {
-        let on = if number % 2 == 0 {
-            "GET /v2/report"
-        } else {
-            "next_page_token=ey"
-        };
-        stage.sim.inject(FaultRule {
-            skip: 1,
-            ..FaultRule::next("GET /v2/report", fault.clone())
-        });
-        stage.sim.inject(FaultRule::next(on, fault));
-    }
-    let source = stage.source_to_file("lake", json!({"verify": false})).await;
+    let source = stage.source_to_file("lake", json!({})).await;
     settle(&stage, &source).await;
+    // One after another, on a first page and on a later one in turn. Success in between resets every pause.
+    for (number, fault) in faults.into_iter().enumerate() {
+        let on = ["GET /v2/report", "next_page_token="][number % 2];
+        let name = format!("{fault:?}");
+        stage.sim.inject(FaultRule::next(on, fault));
+        let struck = e2e::wait::until_now(LATE, &name, || match stage.sim.faults_left() {
+            0 => Ok(()),
+            left => Err(format!("{left} faults left")),
+        });
+        stage.while_polling(&source, struck).await;
+        let row = format!(r#"{{"action":"after fault {number}","time":"{}"}}"#, now());
+        stage.sim.add_text(ACCOUNT, Report::Operation, &row);
+        settle(&stage, &source).await;
+    }
     let healthy = |status: &Value| status["health"] == "ok";
     stage
         .while_polling(&source, stage.engine.source_status(&source, LATE, healthy))
