@@ -6,8 +6,12 @@
 //! | level | modules |
 //! |---|---|
 //! | 0 pure | [`model`] |
-//! | 1 doors | `clock`, `store` |
+//! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 
 pub mod clock;
+pub mod config;
+pub mod http;
 pub mod model;
 pub mod store;
+pub mod telemetry;
+pub mod vault;

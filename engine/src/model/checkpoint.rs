@@ -66,8 +66,12 @@ impl Checkpoint {
     pub fn new(start: Day, now: Timestamp) -> Self {
         // Yesterday and today: what arrives is delivered at once, however far back the start is.
         let recent = start.max(Day::of(now).plus(-1));
-        let backfill =
-            (start < recent).then(|| Backfill { next: start, until: recent.plus(-1), span: 1, unconfirmed: None });
+        let backfill = (start < recent).then(|| Backfill {
+            next: start,
+            until: recent.plus(-1),
+            span: 1,
+            unconfirmed: None,
+        });
         Self {
             version: Self::VERSION,
             start,
@@ -83,8 +87,16 @@ impl Checkpoint {
     /// The start was moved: days before the old one are backfilled, nothing is forgotten when it moves forward.
     pub fn start_moved(&mut self, start: Day) {
         if start < self.start {
-            let until = self.backfill.as_ref().map_or(self.start.plus(-1), |open| open.until);
-            self.backfill = Some(Backfill { next: start, until, span: 1, unconfirmed: None });
+            let until = self
+                .backfill
+                .as_ref()
+                .map_or(self.start.plus(-1), |open| open.until);
+            self.backfill = Some(Backfill {
+                next: start,
+                until,
+                span: 1,
+                unconfirmed: None,
+            });
             self.start = start;
         }
     }

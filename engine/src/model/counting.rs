@@ -71,12 +71,23 @@ impl Tally {
     /// Begins a read.
     pub fn new(window: Window, page_size: u32) -> Self {
         let (days, surplus) = (BTreeMap::new(), BTreeMap::new());
-        Self { window, page_size, days, surplus, rows: 0, digest: 0 }
+        Self {
+            window,
+            page_size,
+            days,
+            surplus,
+            rows: 0,
+            digest: 0,
+        }
     }
 
     /// The days of these rows whose known counts must be [loaded](Self::load) first.
     pub fn missing_days(&self, rows: &[Row<'_>]) -> Vec<Day> {
-        let mut days: Vec<Day> = rows.iter().map(|row| row.day).filter(|day| !self.days.contains_key(day)).collect();
+        let mut days: Vec<Day> = rows
+            .iter()
+            .map(|row| row.day)
+            .filter(|day| !self.days.contains_key(day))
+            .collect();
         days.sort_unstable();
         days.dedup();
         days
@@ -106,7 +117,11 @@ impl Tally {
         let mut certain = Vec::new();
         let mut in_page: HashMap<(Day, RowHash), u32> = HashMap::with_capacity(rows.len());
         for (index, row) in rows.iter().enumerate() {
-            debug_assert!(self.days.contains_key(&row.day), "counts of {} were not loaded", row.day);
+            debug_assert!(
+                self.days.contains_key(&row.day),
+                "counts of {} were not loaded",
+                row.day
+            );
             let count = self.days.entry(row.day).or_default().entry(row.hash).or_default();
             let here = in_page.entry((row.day, row.hash)).or_default();
             *here += 1;
@@ -115,10 +130,16 @@ impl Tally {
             self.digest = self.digest.wrapping_add(u128::from_le_bytes(row.hash.0));
             if *here > count.known {
                 count.known = *here;
-                certain.push(Certain { index, occurrence: *here });
+                certain.push(Certain {
+                    index,
+                    occurrence: *here,
+                });
             } else if count.seen > count.known {
                 // One text for each row beyond what is known; both numbers rise together from here on.
-                self.surplus.entry((row.day, row.hash)).or_default().push(row.text.into());
+                self.surplus
+                    .entry((row.day, row.hash))
+                    .or_default()
+                    .push(row.text.into());
             }
         }
         certain
@@ -138,16 +159,33 @@ impl Tally {
         };
         let previous = previous.filter(|previous| previous.window == self.window);
         let repeated = previous.is_some_and(|previous| {
-            previous.page_size != self.page_size && previous.rows == self.rows && previous.digest == self.digest
+            previous.page_size != self.page_size
+                && previous.rows == self.rows
+                && previous.digest == self.digest
         });
         if !(repeated && self.holds_all_known()) {
             let tries = previous.map_or(1, |previous| previous.tries.saturating_add(1));
-            let Self { window, page_size, rows, digest, .. } = self;
-            return Verdict::Open(ReadSummary { window, page_size, rows, digest, newest_surplus, tries });
+            let Self {
+                window,
+                page_size,
+                rows,
+                digest,
+                ..
+            } = self;
+            return Verdict::Open(ReadSummary {
+                window,
+                page_size,
+                rows,
+                digest,
+                newest_surplus,
+                tries,
+            });
         }
         let mut certain = Vec::new();
         for ((day, hash), texts) in self.surplus {
-            let Some(count) = self.days.get(&day).and_then(|counts| counts.get(&hash)) else { continue };
+            let Some(count) = self.days.get(&day).and_then(|counts| counts.get(&hash)) else {
+                continue;
+            };
             certain.extend(
                 (count.known + 1..=count.seen)
                     .zip(texts)
@@ -159,7 +197,9 @@ impl Tally {
 
     fn holds_all_known(&self) -> bool {
         let inside = self.days.iter().filter(|(day, _)| self.window.contains(**day));
-        inside.flat_map(|(_, counts)| counts.values()).all(|count| count.seen >= count.known)
+        inside
+            .flat_map(|(_, counts)| counts.values())
+            .all(|count| count.seen >= count.known)
     }
 }
 

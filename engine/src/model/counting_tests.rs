@@ -62,7 +62,8 @@ impl Log {
         let known = self.known.entry(value).or_default();
         *known += 1;
         assert_eq!(*known, occurrence, "occurrences are numbered without gaps");
-        self.hashes.push(Row::parse(LogType::Operation, &text(value)).hash);
+        self.hashes
+            .push(Row::parse(LogType::Operation, &text(value)).hash);
     }
 
     fn read(&mut self, zoom: &mut Zoom, sizes: [usize; 2], between: impl FnMut(&mut Zoom)) {
@@ -73,7 +74,10 @@ impl Log {
         tally.load(day, self.hashes.iter().copied());
         for page in zoom.read(size, between) {
             let texts: Vec<String> = page.iter().map(|value| text(*value)).collect();
-            let rows: Vec<Row<'_>> = texts.iter().map(|text| Row::parse(LogType::Operation, text)).collect();
+            let rows: Vec<Row<'_>> = texts
+                .iter()
+                .map(|text| Row::parse(LogType::Operation, text))
+                .collect();
             for certain in tally.page(&rows) {
                 self.append(page[certain.index], certain.occurrence);
             }
@@ -94,7 +98,9 @@ impl Log {
 
 fn truth(zoom: &Zoom) -> HashMap<u8, u32> {
     let mut counts = HashMap::new();
-    zoom.rows.iter().for_each(|value| *counts.entry(*value).or_default() += 1);
+    zoom.rows
+        .iter()
+        .for_each(|value| *counts.entry(*value).or_default() += 1);
     counts
 }
 
@@ -140,7 +146,11 @@ proptest! {
 
 #[test]
 fn a_shifted_page_doubles_nothing_and_a_twin_across_an_edge_is_found() {
-    let mut zoom = Zoom { rows: vec![9, 5, 5, 1], ascending: false, snapshot: false };
+    let mut zoom = Zoom {
+        rows: vec![9, 5, 5, 1],
+        ascending: false,
+        snapshot: false,
+    };
     let mut log = Log::default();
     // Pages of two: 9 5 | 5 1. A new row after the first page pushes a 5 over the edge, where it is read again.
     log.read(&mut zoom, [2, 3], |zoom| {
@@ -149,10 +159,17 @@ fn a_shifted_page_doubles_nothing_and_a_twin_across_an_edge_is_found() {
         }
     });
     assert_eq!(log.known[&5], 2, "5 5 came in one page");
-    let mut zoom = Zoom { rows: vec![9, 5, 5, 1], ascending: false, snapshot: false };
+    let mut zoom = Zoom {
+        rows: vec![9, 5, 5, 1],
+        ascending: false,
+        snapshot: false,
+    };
     let mut log = Log::default();
     log.read(&mut zoom, [2, 3], |_| {});
-    assert_eq!(log.known[&5], 1, "cut apart by the edge, a twin and a shift look the same");
+    assert_eq!(
+        log.known[&5], 1,
+        "cut apart by the edge, a twin and a shift look the same"
+    );
     log.read(&mut zoom, [2, 3], |_| {});
     assert_eq!(log.known[&5], 2, "the other page size shows both in one page");
 }

@@ -16,13 +16,17 @@ impl Day {
 
     /// The UTC day of an instant.
     pub fn of(instant: Timestamp) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "an instant's seconds are within ±4e11, so days fit")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "an instant's seconds are within ±4e11, so days fit"
+        )]
         Self(instant.as_second().div_euclid(86_400) as i32)
     }
 
     /// The day of a calendar date.
     pub fn from_date(date: Date) -> Self {
-        date.to_zoned(TimeZone::UTC).map_or(Self::UNDATED, |midnight| Self::of(midnight.timestamp()))
+        date.to_zoned(TimeZone::UTC)
+            .map_or(Self::UNDATED, |midnight| Self::of(midnight.timestamp()))
     }
 
     /// The first instant of the day.
@@ -61,7 +65,11 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::UNDATED { f.write_str("undated") } else { fmt::Display::fmt(&self.date(), f) }
+        if *self == Self::UNDATED {
+            f.write_str("undated")
+        } else {
+            fmt::Display::fmt(&self.date(), f)
+        }
     }
 }
 
@@ -80,7 +88,10 @@ impl Window {
 
     /// The window from one day to another; swapped ends are put right.
     pub fn new(from: Day, to: Day) -> Self {
-        Self { from: from.min(to), to: from.max(to) }
+        Self {
+            from: from.min(to),
+            to: from.max(to),
+        }
     }
 
     /// How many days it spans.

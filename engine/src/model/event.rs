@@ -17,10 +17,13 @@ impl EventId {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"zoom-log-event/1\0");
         hasher.update(feed.source.as_str().as_bytes());
-        hasher.update(&[0, match feed.log_type {
-            LogType::Operation => b'o',
-            LogType::Activity => b'a',
-        }]);
+        hasher.update(&[
+            0,
+            match feed.log_type {
+                LogType::Operation => b'o',
+                LogType::Activity => b'a',
+            },
+        ]);
         hasher.update(&day.number().to_le_bytes());
         hasher.update(&hash.0);
         hasher.update(&occurrence.to_le_bytes());
@@ -70,7 +73,12 @@ pub fn encode_frame(event: &Event<'_>, block: &mut Vec<u8>) {
     block.extend(event.hash.0);
     block.extend(event.day.number().to_le_bytes());
     block.extend(event.occurrence.to_le_bytes());
-    block.extend(event.time.map_or(NO_TIME, Timestamp::as_millisecond).to_le_bytes());
+    block.extend(
+        event
+            .time
+            .map_or(NO_TIME, Timestamp::as_millisecond)
+            .to_le_bytes(),
+    );
     block.extend(event.collected_at.as_millisecond().to_le_bytes());
     for text in [event.labels, event.row] {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -107,7 +115,9 @@ fn decode_frame<'a>(block: &'a [u8], at: &mut usize) -> Option<Event<'a>> {
         hash,
         day,
         occurrence,
-        time: (time != NO_TIME).then(|| Timestamp::from_millisecond(time).ok()).flatten(),
+        time: (time != NO_TIME)
+            .then(|| Timestamp::from_millisecond(time).ok())
+            .flatten(),
         collected_at: Timestamp::from_millisecond(collected_at).ok()?,
         labels,
         row,

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here awaits, asks the time, logs, or knows SQL or HTTP.
 
+mod budget;
 mod checkpoint;
 pub mod counting;
 mod day;
@@ -10,6 +11,7 @@ mod feed;
 pub mod plan;
 mod row;
 
+pub use budget::{Allowance, Budget};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};
 pub use event::{Event, EventId, FrameError, decode_frames, encode_frame};

@@ -34,7 +34,9 @@ impl Read {
     /// The days it reads.
     pub fn window(self) -> Window {
         match self {
-            Self::Tail(window) | Self::Sweep(window) | Self::Closed(window) | Self::Backfill(window) => window,
+            Self::Tail(window) | Self::Sweep(window) | Self::Closed(window) | Self::Backfill(window) => {
+                window
+            }
         }
     }
 
@@ -68,9 +70,14 @@ pub fn page_size(checkpoint: &Checkpoint) -> u32 {
 /// budget runs low, so that sweeps wait first.
 pub fn next_current(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, frugal: bool) -> Read {
     let today = Day::of(now);
-    let due = checkpoint.swept_at.is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
+    let due = checkpoint
+        .swept_at
+        .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
     let behind = Day::of(checkpoint.watermark) < today.plus(-1);
-    let impatient = checkpoint.unconfirmed.as_ref().is_none_or(|open| open.tries < PATIENCE);
+    let impatient = checkpoint
+        .unconfirmed
+        .as_ref()
+        .is_none_or(|open| open.tries < PATIENCE);
     let wanted = checkpoint.wants_sweep && impatient;
     if frugal && !behind && checkpoint.swept_at.is_some() || !(due || wanted) {
         return tail(checkpoint, now);
@@ -89,21 +96,31 @@ pub fn next_backfill(checkpoint: &Checkpoint, now: Timestamp) -> Option<Read> {
     let from = backfill.next.max(oldest(now));
     let window = match &backfill.unconfirmed {
         Some(open) if open.window.from >= from => open.window,
-        _ => Window::new(from, from.plus(backfill.span.clamp(1, Window::MAX_DAYS) - 1).min(backfill.until.max(from))),
+        _ => Window::new(
+            from,
+            from.plus(backfill.span.clamp(1, Window::MAX_DAYS) - 1)
+                .min(backfill.until.max(from)),
+        ),
     };
     Some(Read::Backfill(window))
 }
 
 fn tail(checkpoint: &Checkpoint, now: Timestamp) -> Read {
     let recent = Day::of(now.saturating_sub(MIDNIGHT_REACH).unwrap_or(now));
-    Read::Tail(Window::new(recent.max(checkpoint.start).min(Day::of(now)), Day::of(now)))
+    Read::Tail(Window::new(
+        recent.max(checkpoint.start).min(Day::of(now)),
+        Day::of(now),
+    ))
 }
 
 fn sweep_window(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp) -> Window {
     let today = Day::of(now);
     let reach = Day::of(checkpoint.watermark).min(today).back(cadence.late_window);
     // The days of an open backfill are its own; a sweep that reached into them would read them twice.
-    let first = checkpoint.backfill.as_ref().map_or(checkpoint.start, |backfill| backfill.until.plus(1));
+    let first = checkpoint
+        .backfill
+        .as_ref()
+        .map_or(checkpoint.start, |backfill| backfill.until.plus(1));
     let from = reach.max(first).max(oldest(now)).min(today);
     Window::new(from, from.plus(Window::MAX_DAYS - 1).min(today))
 }
@@ -165,7 +182,11 @@ pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages:
         Read::Tail(_) | Read::Sweep(_) => {
             // The claim reaches only as far as the reads join: no unread day may lie before the window.
             if window.from <= Day::of(checkpoint.watermark) {
-                let end = if window.to >= today { began } else { window.to.plus(1).start() };
+                let end = if window.to >= today {
+                    began
+                } else {
+                    window.to.plus(1).start()
+                };
                 checkpoint.watermark = checkpoint.watermark.max(end.min(began));
             }
             let whole = matches!(read, Read::Sweep(_)) && window.to >= today;

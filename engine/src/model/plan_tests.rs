@@ -23,13 +23,19 @@ fn a_new_feed_sweeps_recent_days_at_once_and_backfills_older_ones() {
     let now = at("2024-05-10T12:00:00Z");
     let mut checkpoint = Checkpoint::new(day("2024-05-01"), now);
     let recent = Window::new(day("2024-05-09"), day("2024-05-10"));
-    assert_eq!(next_current(&checkpoint, &CADENCE, now, false), Read::Sweep(recent));
+    assert_eq!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Sweep(recent)
+    );
     let first = Window::new(day("2024-05-01"), day("2024-05-01"));
     assert_eq!(next_backfill(&checkpoint, now), Some(Read::Backfill(first)));
 
     advance(&mut checkpoint, Read::Sweep(recent), now, 1, End::Complete(None));
     assert_eq!(checkpoint.watermark, now);
-    assert!(matches!(next_current(&checkpoint, &CADENCE, now, false), Read::Tail(_)));
+    assert!(matches!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Tail(_)
+    ));
 
     let mut windows = Vec::new();
     while let Some(read) = next_backfill(&checkpoint, now) {
@@ -38,7 +44,12 @@ fn a_new_feed_sweeps_recent_days_at_once_and_backfills_older_ones() {
     }
     assert_eq!(
         windows,
-        ["2024-05-01..2024-05-01", "2024-05-02..2024-05-03", "2024-05-04..2024-05-07", "2024-05-08..2024-05-08"]
+        [
+            "2024-05-01..2024-05-01",
+            "2024-05-02..2024-05-03",
+            "2024-05-04..2024-05-07",
+            "2024-05-08..2024-05-08"
+        ]
     );
 }
 
@@ -50,9 +61,16 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     advance(&mut checkpoint, read, began, 1, End::Complete(None));
     let now = at("2024-02-20T00:30:00Z");
     let read = next_current(&checkpoint, &CADENCE, now, true);
-    assert_eq!(read, Read::Sweep(Window::new(day("2024-01-01"), day("2024-01-30"))));
+    assert_eq!(
+        read,
+        Read::Sweep(Window::new(day("2024-01-01"), day("2024-01-30")))
+    );
     advance(&mut checkpoint, read, now, 9, End::Complete(None));
-    assert_eq!(checkpoint.watermark, at("2024-01-31T00:00:00Z"), "the claim ends with the window");
+    assert_eq!(
+        checkpoint.watermark,
+        at("2024-01-31T00:00:00Z"),
+        "the claim ends with the window"
+    );
     assert_eq!(checkpoint.swept_at, Some(began), "not swept up to today yet");
 }
 
@@ -65,7 +83,10 @@ fn a_tail_that_broke_off_asks_for_a_sweep() {
     let tail = next_current(&checkpoint, &CADENCE, now, false);
     assert!(matches!(tail, Read::Tail(_)));
     advance(&mut checkpoint, tail, now, 1, End::BrokenOff);
-    assert!(matches!(next_current(&checkpoint, &CADENCE, now, false), Read::Sweep(_)));
+    assert!(matches!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Sweep(_)
+    ));
 }
 
 #[test]
@@ -81,15 +102,46 @@ fn closed_days_are_confirmed_by_themselves_when_today_is_busy() {
         newest_surplus: day("2024-05-09"),
         tries,
     };
-    advance(&mut checkpoint, Read::Sweep(window), now, 1, End::Complete(Some(open(1, window))));
-    assert_eq!(next_current(&checkpoint, &CADENCE, now, false), Read::Sweep(window), "the whole window again first");
-    advance(&mut checkpoint, Read::Sweep(window), now, 1, End::Complete(Some(open(2, window))));
+    advance(
+        &mut checkpoint,
+        Read::Sweep(window),
+        now,
+        1,
+        End::Complete(Some(open(1, window))),
+    );
+    assert_eq!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Sweep(window),
+        "the whole window again first"
+    );
+    advance(
+        &mut checkpoint,
+        Read::Sweep(window),
+        now,
+        1,
+        End::Complete(Some(open(2, window))),
+    );
     let closed = Window::new(day("2024-05-09"), day("2024-05-09"));
-    assert_eq!(next_current(&checkpoint, &CADENCE, now, false), Read::Closed(closed));
-    advance(&mut checkpoint, Read::Closed(closed), now, 1, End::Complete(Some(open(1, closed))));
-    assert_eq!(next_current(&checkpoint, &CADENCE, now, false), Read::Closed(closed));
+    assert_eq!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Closed(closed)
+    );
+    advance(
+        &mut checkpoint,
+        Read::Closed(closed),
+        now,
+        1,
+        End::Complete(Some(open(1, closed))),
+    );
+    assert_eq!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Closed(closed)
+    );
     advance(&mut checkpoint, Read::Closed(closed), now, 1, End::Complete(None));
-    assert!(matches!(next_current(&checkpoint, &CADENCE, now, false), Read::Tail(_)));
+    assert!(matches!(
+        next_current(&checkpoint, &CADENCE, now, false),
+        Read::Tail(_)
+    ));
 }
 
 proptest! {

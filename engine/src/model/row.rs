@@ -63,7 +63,9 @@ impl<'a> Row<'a> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"zoom-log-row/1\0");
         // An array also deserialises into a struct, field by field; only an object has names to trust.
-        let fields = Some(text).filter(|text| text.starts_with('{')).and_then(|text| serde_json::from_str(text).ok());
+        let fields = Some(text)
+            .filter(|text| text.starts_with('{'))
+            .and_then(|text| serde_json::from_str(text).ok());
         let (fields, time) = match fields {
             None => {
                 hasher.update(b"?");
@@ -82,12 +84,19 @@ impl<'a> Row<'a> {
                     (None, written) => hash_field(&mut hasher, written.as_deref()),
                 }
                 let documented: &[Option<&RawValue>] = match log_type {
-                    LogType::Operation => {
-                        &[fields.operator, fields.category_type, fields.action, fields.operation_detail]
-                    }
-                    LogType::Activity => {
-                        &[fields.email, fields.kind, fields.ip_address, fields.client_type, fields.version]
-                    }
+                    LogType::Operation => &[
+                        fields.operator,
+                        fields.category_type,
+                        fields.action,
+                        fields.operation_detail,
+                    ],
+                    LogType::Activity => &[
+                        fields.email,
+                        fields.kind,
+                        fields.ip_address,
+                        fields.client_type,
+                        fields.version,
+                    ],
                 };
                 for field in documented {
                     hash_field(&mut hasher, value_text(*field).as_deref());
@@ -97,7 +106,13 @@ impl<'a> Row<'a> {
         };
         let mut hash = [0; 16];
         hasher.finalize_xof().fill(&mut hash);
-        Self { text, hash: RowHash(hash), day: time.map_or(Day::UNDATED, Day::of), time, fields }
+        Self {
+            text,
+            hash: RowHash(hash),
+            day: time.map_or(Day::UNDATED, Day::of),
+            time,
+            fields,
+        }
     }
 
     /// Calls `with` with the fields that label rules look at.
@@ -105,7 +120,12 @@ impl<'a> Row<'a> {
         let text = |field| value_text(field).unwrap_or_default();
         let (category, action) = (text(self.fields.category_type), text(self.fields.action));
         let (detail, operator) = (text(self.fields.operation_detail), text(self.fields.operator));
-        with(&Labelled { category: &category, action: &action, detail: &detail, operator: &operator })
+        with(&Labelled {
+            category: &category,
+            action: &action,
+            detail: &detail,
+            operator: &operator,
+        })
     }
 }
 
@@ -114,7 +134,10 @@ fn value_text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let raw = value?.get();
     match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str(raw).ok().map(Cow::Owned).or(Some(Cow::Borrowed(raw))),
+        Some(_) => serde_json::from_str(raw)
+            .ok()
+            .map(Cow::Owned)
+            .or(Some(Cow::Borrowed(raw))),
         None => (raw != "null").then_some(Cow::Borrowed(raw)),
     }
 }
@@ -171,17 +194,38 @@ mod tests {
     #[test]
     fn every_documented_field_counts() {
         let base = r#"{"time":"2024-05-01T10:00:00Z","operator":"a","category_type":"b","action":"c","operation_detail":"d"}"#;
-        for (from, to) in [("00Z", "01Z"), ("\"a\"", "\"A\""), ("\"b\"", "null"), ("\"c\"", "\"\""), ("\"d\"", "\"d \"")] {
-            assert_ne!(operation(base).hash, operation(&base.replace(from, to)).hash, "{from} -> {to}");
+        for (from, to) in [
+            ("00Z", "01Z"),
+            ("\"a\"", "\"A\""),
+            ("\"b\"", "null"),
+            ("\"c\"", "\"\""),
+            ("\"d\"", "\"d \""),
+        ] {
+            assert_ne!(
+                operation(base).hash,
+                operation(&base.replace(from, to)).hash,
+                "{from} -> {to}"
+            );
         }
     }
 
     #[test]
     fn a_row_without_a_time_is_undated_and_has_an_identity() {
-        for text in ["{}", r#"{"time":"soon"}"#, r#"{"time":null}"#, "[]", "\"row\"", "7", "null"] {
+        for text in [
+            "{}",
+            r#"{"time":"soon"}"#,
+            r#"{"time":null}"#,
+            "[]",
+            "\"row\"",
+            "7",
+            "null",
+        ] {
             assert_eq!(operation(text).day, Day::UNDATED, "{text}");
         }
-        assert_ne!(operation(r#"{"time":"soon"}"#).hash, operation(r#"{"time":"later"}"#).hash);
+        assert_ne!(
+            operation(r#"{"time":"soon"}"#).hash,
+            operation(r#"{"time":"later"}"#).hash
+        );
         assert_ne!(operation("[1]").hash, operation("[2]").hash);
     }
 

@@ -25,7 +25,9 @@ pub struct Fenced;
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(refusal) if refusal.is_check_violation() || refusal.is_unique_violation() => {
+            sqlx::Error::Database(refusal)
+                if refusal.is_check_violation() || refusal.is_unique_violation() =>
+            {
                 Self::Refused(refusal.message().to_owned())
             }
             sqlx::Error::Database(refusal) if refusal.message().contains("never_moves_back") => {

@@ -32,8 +32,10 @@ impl Store {
             .bind(value)
             .execute(&mut *write)
             .await?;
-        let kept =
-            sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1").bind(key).fetch_one(&mut *write).await?;
+        let kept = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1")
+            .bind(key)
+            .fetch_one(&mut *write)
+            .await?;
         write.commit().await?;
         Ok(kept)
     }

@@ -14,15 +14,24 @@
 //! Cancel safety: each method is one transaction. Dropping its future either leaves the transaction to be rolled back
 //! or has no effect on its outcome; it never leaves half of one.
 
+mod budgets;
+mod delivery;
 mod error;
+mod feeds;
+mod intake;
 mod meta;
 mod open;
+mod segment;
 
 use std::sync::Arc;
 
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-pub use self::error::{Error, Fenced};
+pub use self::{
+    error::{Error, Fenced},
+    feeds::{ClaimedFeed, FeedRow, PollEnd},
+    intake::NewEvents,
+};
 use crate::clock::Clock;
 
 /// A handle to the store. Cheap to clone.

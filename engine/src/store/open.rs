@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use sqlx::{
     SqlitePool,
     migrate::Migrator,
-    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 
 use super::{Error, Shared, Store};
@@ -27,7 +29,10 @@ impl Store {
     /// [`Error::Open`] with what to do, when the file cannot be used or was written by a newer version.
     pub async fn open(path: &Path, clock: Clock) -> Result<Self, Error> {
         let failed = |what: &str, error: sqlx::Error| {
-            Error::Open(format!("cannot {what} the store at `{}`: {error}", path.display()))
+            Error::Open(format!(
+                "cannot {what} the store at `{}`: {error}",
+                path.display()
+            ))
         };
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -61,7 +66,14 @@ impl Store {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(|error| failed("read", error))?;
-        Ok(Self { shared: Arc::new(Shared { durable, soft, read, clock }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                durable,
+                soft,
+                read,
+                clock,
+            }),
+        })
     }
 
     /// Closes all connections; what was committed is in the file.
