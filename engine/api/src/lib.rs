@@ -1,1 +1,46 @@
-//! Under construction.
+//! The words users can write to `zoom-log-engine`, defined once.
+//!
+//! Specs (what a user writes), views (what the API shows), ids, durations, secrets, the error body, and the pure
+//! rules over them: [`Spec::validate`] and [`label::Rules`]. The engine and the Terraform provider both depend on
+//! this crate and on nothing of each other, so the provider can refuse a bad spec at plan time with the engine's own
+//! rule.
+//!
+//! **Invariant:** nothing here awaits, reads the clock, the environment or a file, except the client behind the
+//! feature `client`.
+
+#![warn(missing_docs)]
+
+mod alarm_channel;
+#[cfg(feature = "client")]
+pub mod client;
+mod dead_letter;
+mod destination;
+mod id;
+pub mod label;
+mod log_type;
+mod problem;
+mod secret;
+mod source;
+mod spec;
+mod spelled;
+mod status;
+mod view;
+
+pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
+pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
+pub use destination::{
+    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination,
+    SecretHeader,
+};
+pub use id::{AlarmChannelId, DeadLetterId, DestinationId, InvalidId, SourceId};
+pub use log_type::LogType;
+pub use problem::{Code, FieldError, Problem};
+pub use secret::Secret;
+pub use source::{DropOffAlarm, SourceSpec};
+pub use spec::{Kind, SecretField, Spec, Violation};
+pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
+pub use status::{
+    AlarmState, AlarmStatus, ChannelStatus, CheckReport, DestinationStatus, FeedCheck, FeedDelivery,
+    FeedStatus, Health, SourceStatus, Trouble,
+};
+pub use view::{CompareRequest, CompareResult, EngineView, Items, View};

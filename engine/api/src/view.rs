@@ -1,0 +1,66 @@
+//! What the API shows of an object.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+
+/// An object as the engine holds it. Secrets are not in it; their fingerprint is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct View<S> {
+    /// The object's id, with the prefix of its kind.
+    pub id: String,
+    /// Grows with each change of the spec; the object's `ETag`.
+    pub generation: u64,
+    /// What the user wrote, without secrets.
+    pub spec: S,
+    /// A keyed fingerprint of all the stored secrets of this object; absent where none is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_fingerprint: Option<String>,
+    /// When the object was created.
+    pub created_at: Timestamp,
+    /// When its spec or one of its secrets last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Items<T> {
+    /// The objects, ordered by id.
+    pub items: Vec<T>,
+    /// Pass it as `after` to get the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Asks whether candidates equal the stored secrets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompareRequest {
+    /// Candidate secrets by their field, such as `client_secret` or `http.basic.password`.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// Says which candidates equal the stored secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompareResult {
+    /// For each candidate, whether the stored secret has the same value. An empty candidate equals an absent secret.
+    pub matches: BTreeMap<String, bool>,
+    /// The fingerprint at the moment of the comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_fingerprint: Option<String>,
+}
+
+/// The engine itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineView {
+    /// The id of the installation, kept with its store.
+    pub engine_id: String,
+    /// The version of the binary.
+    pub version: String,
+    /// The URL under which users reach the engine.
+    pub public_url: String,
+}

@@ -1,0 +1,325 @@
+//! Every key of the configuration: its name, its form, its default and what it is for.
+//!
+//! This is the one list. The reader of files, the reader of the environment and the documentation go by it.
+
+/// The form in which a key is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A text: an address, a path, a URL, a duration such as `15m`, one word of several.
+    Text,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of texts; in the environment, separated by commas.
+    List,
+}
+
+impl Form {
+    /// The form as words in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Text => "a text in quotes",
+            Self::Integer => "a whole number",
+            Self::Boolean => "`true` or `false`",
+            Self::List => "a list of texts",
+        }
+    }
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The path of the key in the file, such as `server.listen`.
+    pub path: &'static str,
+    /// How it is written.
+    pub form: Form,
+    /// What holds where it is not set, as it would be written in the environment.
+    pub default: &'static str,
+    /// What it is for, in a sentence.
+    pub help: &'static str,
+}
+
+const fn key(path: &'static str, form: Form, default: &'static str, help: &'static str) -> Key {
+    Key {
+        path,
+        form,
+        default,
+        help,
+    }
+}
+
+use Form::{Boolean, Integer, List, Text};
+
+/// All keys, in the order in which they are documented.
+pub const KEYS: &[Key] = &[
+    key(
+        "data_dir",
+        Text,
+        "",
+        "Where the engine keeps what it makes itself. Default: `$STATE_DIRECTORY`, else `$XDG_DATA_HOME/zoom-log-engine`, else `~/.local/share/zoom-log-engine`. Relative paths in other keys are taken from here.",
+    ),
+    key(
+        "server.listen",
+        Text,
+        "127.0.0.1:8420",
+        "The address and port of the API. Port 0 takes any free one.",
+    ),
+    key(
+        "server.public_url",
+        Text,
+        "",
+        "The URL under which others reach the API, shown in alarms. Default: made from `server.listen`.",
+    ),
+    key(
+        "server.shutdown_deadline",
+        Text,
+        "20s",
+        "How long work in hand may take to end after SIGTERM.",
+    ),
+    key(
+        "server.max_request_bytes",
+        Integer,
+        "1048576",
+        "The largest request body that the API reads.",
+    ),
+    key(
+        "auth.admin_token_file",
+        Text,
+        "admin-token",
+        "The file with the admin token; made where it does not exist.",
+    ),
+    key(
+        "vault.key_file",
+        Text,
+        "vault.key",
+        "The file with the key that seals secrets; made where it does not exist and no secret is sealed yet.",
+    ),
+    key(
+        "vault.ref_dirs",
+        List,
+        "",
+        "The directories from which `file:` references to secrets may read.",
+    ),
+    key(
+        "vault.ref_env_prefixes",
+        List,
+        "",
+        "What the names of variables in `env:` references to secrets must begin with.",
+    ),
+    key(
+        "store.url",
+        Text,
+        "sqlite:engine.db",
+        "The database: `sqlite:` and a path.",
+    ),
+    key(
+        "store.replay_retention",
+        Text,
+        "7d",
+        "How long delivered events can be replayed.",
+    ),
+    key(
+        "zoom.api_url",
+        Text,
+        "https://api.zoom.us",
+        "Where Zoom's API is.",
+    ),
+    key(
+        "zoom.oauth_url",
+        Text,
+        "https://zoom.us",
+        "Where Zoom hands out access tokens.",
+    ),
+    key(
+        "zoom.request_timeout",
+        Text,
+        "30s",
+        "The longest that one request to Zoom may take.",
+    ),
+    key(
+        "zoom.daily_request_budget",
+        Integer,
+        "10000",
+        "How many report requests a day may be spent on each Zoom account, where Zoom itself names no limit.",
+    ),
+    key(
+        "zoom.late_window",
+        Text,
+        "48h",
+        "How far back each sweep reads again for rows that Zoom shows late.",
+    ),
+    key(
+        "zoom.sweep_interval",
+        Text,
+        "1h",
+        "How often the late window is swept.",
+    ),
+    key(
+        "zoom.max_parallel_polls",
+        Integer,
+        "32",
+        "How many feeds are polled at once.",
+    ),
+    key(
+        "delivery.max_parallel",
+        Integer,
+        "32",
+        "How many batches are being delivered at once.",
+    ),
+    key(
+        "delivery.retry_first",
+        Text,
+        "1s",
+        "The pause after the first failed attempt to deliver; it doubles with each further one.",
+    ),
+    key(
+        "delivery.retry_longest",
+        Text,
+        "5m",
+        "The longest pause between two attempts to deliver.",
+    ),
+    key(
+        "alarm.check_interval",
+        Text,
+        "15s",
+        "How often alarms are judged.",
+    ),
+    key(
+        "egress.allow_private_addresses",
+        Boolean,
+        "false",
+        "Whether Zoom, destinations and alarm channels may be at loopback, private or otherwise special addresses.",
+    ),
+    key(
+        "egress.file_roots",
+        List,
+        "out",
+        "The directories under which `file` destinations may write; a relative path of a destination is taken from the first.",
+    ),
+    key(
+        "egress.ca_file",
+        Text,
+        "",
+        "A PEM file of certificate authorities to trust beside those of the system.",
+    ),
+    key(
+        "log.format",
+        Text,
+        "text",
+        "`text` for people, `json` for one JSON object a line.",
+    ),
+    key(
+        "log.level",
+        Text,
+        "info",
+        "The least severe lines that are logged: `error`, `warn`, `info`, `debug` or `trace`.",
+    ),
+];
+
+/// What every variable that sets a key begins with.
+pub const ENV_PREFIX: &str = "ZOOM_LOG_ENGINE__";
+
+impl Key {
+    /// The key of that path.
+    pub fn find(path: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.path == path)
+    }
+
+    /// The variable that sets the key: `ZOOM_LOG_ENGINE__SERVER__LISTEN`.
+    pub fn variable(&self) -> String {
+        format!(
+            "{ENV_PREFIX}{}",
+            self.path.replace('.', "__").to_ascii_uppercase()
+        )
+    }
+
+    /// Whether the path is that of a section that holds keys.
+    pub(super) fn is_section(path: &str) -> bool {
+        KEYS.iter().any(|key| {
+            key.path
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
+    /// The key that was probably meant by a path that is none.
+    pub(super) fn nearest(path: &str) -> Option<&'static Self> {
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+        // A key in the wrong section is as good a guess as a key with a slip in it.
+        let distance = |key: &Key| {
+            edits(path, key.path).min(if last(path) == last(key.path) {
+                1
+            } else {
+                usize::MAX
+            })
+        };
+        KEYS.iter()
+            .map(|key| (distance(key), key))
+            .min_by_key(|(distance, _)| *distance)
+            .and_then(|(distance, key)| (distance <= 1 + path.len() / 4).then_some(key))
+    }
+}
+
+/// How many letters must be put in, taken out or changed to make one text of the other.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in right.iter().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_and_wrong_sections_find_their_key() {
+        let nearest = |path| Key::nearest(path).map(|key| key.path);
+        assert_eq!(nearest("server.lisen"), Some("server.listen"));
+        assert_eq!(nearest("listen"), Some("server.listen"));
+        assert_eq!(
+            nearest("egress.allow_private_address"),
+            Some("egress.allow_private_addresses")
+        );
+        assert_eq!(nearest("database.url"), Some("store.url"));
+        assert_eq!(nearest("extra.colour"), None);
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (left, right, count) in [
+            ("", "", 0),
+            ("abc", "", 3),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(edits(left, right), count);
+            assert_eq!(edits(right, left), count);
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_name_of_its_own_and_a_sentence() {
+        for (at, key) in KEYS.iter().enumerate() {
+            assert!(
+                KEYS[..at].iter().all(|other| other.path != key.path),
+                "{}",
+                key.path
+            );
+            assert!(
+                !Key::is_section(key.path) && key.help.ends_with('.'),
+                "{}",
+                key.path
+            );
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! What the keys mean, and what must hold between them.
+
+use std::{
+    ffi::{OsStr, OsString},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use engine_api::Spelling as _;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use url::{Host, Url};
+
+use super::{
+    Alarm, Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    raw::Value,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Reads all keys. `None`, and at least one problem, where something is wrong; every key is looked at all the same.
+pub(super) fn read(
+    raw: &RawConfig,
+    variables: &[(OsString, OsString)],
+    problems: &mut Vec<Problem>,
+) -> Option<Config> {
+    let mut reader = Reader {
+        raw,
+        problems,
+        data_dir: PathBuf::new(),
+    };
+    let data_dir = reader.data_dir(variables);
+    reader.data_dir = data_dir.clone().unwrap_or_default();
+
+    let server = server(&mut reader);
+    let auth = reader
+        .path("auth.admin_token_file")
+        .map(|admin_token_file| Auth { admin_token_file });
+    let vault = vault(&mut reader);
+    let store = store(&mut reader);
+    let egress = egress(&mut reader);
+    let zoom = zoom(
+        &mut reader,
+        egress
+            .as_ref()
+            .is_some_and(|egress| egress.allow_private_addresses),
+    );
+    let delivery = delivery(&mut reader);
+    let alarm = reader
+        .duration("alarm.check_interval", SECOND..=HOUR)
+        .map(|check_interval| Alarm { check_interval });
+    let log = log(&mut reader);
+    Some(Config {
+        data_dir: data_dir?,
+        server: server?,
+        auth: auth?,
+        vault: vault?,
+        store: store?,
+        zoom: zoom?,
+        delivery: delivery?,
+        alarm: alarm?,
+        egress: egress?,
+        log: log?,
+    })
+}
+
+fn server(reader: &mut Reader<'_>) -> Option<Server> {
+    let listen = reader.text("server.listen");
+    let listen = listen.parse().ok().or_else(|| {
+        reader.problem(
+            "server.listen",
+            "must be an IP address and a port, such as `127.0.0.1:8420` or `[::]:8420`",
+        )
+    });
+    let public_url = match reader.text("server.public_url") {
+        text if text.is_empty() => Some(None),
+        _ => reader.url("server.public_url").map(Some),
+    };
+    let shutdown_deadline = reader.duration("server.shutdown_deadline", Duration::ZERO..=HOUR);
+    let max_request_bytes = reader.integer("server.max_request_bytes", 4_096..=67_108_864);
+    Some(Server {
+        listen: listen?,
+        public_url: public_url?,
+        shutdown_deadline: shutdown_deadline?,
+        max_request_bytes: max_request_bytes?,
+    })
+}
+
+fn vault(reader: &mut Reader<'_>) -> Option<Vault> {
+    let key_file = reader.path("vault.key_file");
+    let ref_dirs: Vec<_> = reader
+        .list("vault.ref_dirs")
+        .into_iter()
+        .map(PathBuf::from)
+        .collect();
+    if ref_dirs
+        .iter()
+        .any(|dir| !dir.is_absolute() || dir == Path::new("/"))
+    {
+        reader.problem::<()>(
+            "vault.ref_dirs",
+            "must hold absolute directories, such as `/run/secrets`, and not `/` itself, which would open the engine's own key to whoever may write a source",
+        );
+    }
+    let ref_env_prefixes = reader.list("vault.ref_env_prefixes");
+    if ref_env_prefixes.iter().any(String::is_empty) {
+        reader.problem::<()>(
+            "vault.ref_env_prefixes",
+            "must not hold an empty prefix, which would open every variable",
+        );
+    }
+    Some(Vault {
+        key_file: key_file?,
+        ref_dirs,
+        ref_env_prefixes,
+    })
+}
+
+fn store(reader: &mut Reader<'_>) -> Option<Store> {
+    let url = reader.text("store.url");
+    // The URL itself is not shown: one of another database may hold a password.
+    let sqlite_file = match url.split_once(':') {
+        Some(("sqlite", path)) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.starts_with(':') || path.contains('?') {
+                reader.problem("store.url", "must name a file, such as `sqlite:engine.db` or `sqlite:///var/lib/zoom-log-engine/engine.db`, without parameters")
+            } else {
+                Some(reader.data_dir.join(path))
+            }
+        }
+        Some(("postgres" | "postgresql", _)) => reader.problem(
+            "store.url",
+            "PostgreSQL is not supported by this version: use `sqlite:` and a path",
+        ),
+        _ => reader.problem(
+            "store.url",
+            "must be `sqlite:` and a path, such as `sqlite:engine.db`",
+        ),
+    };
+    let replay_retention = reader.duration("store.replay_retention", Duration::ZERO..=180 * DAY);
+    Some(Store {
+        sqlite_file: sqlite_file?,
+        replay_retention: replay_retention?,
+    })
+}
+
+fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> {
+    let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
+    let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
+    let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
+    let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
+    let late_window = reader.duration("zoom.late_window", HOUR..=30 * DAY);
+    let sweep_interval = reader.duration("zoom.sweep_interval", SECOND..=DAY);
+    let max_parallel_polls = reader.integer("zoom.max_parallel_polls", 1..=10_000);
+    Some(Zoom {
+        api_url: api_url?,
+        oauth_url: oauth_url?,
+        request_timeout: request_timeout?,
+        daily_request_budget: daily_request_budget?,
+        late_window: late_window?,
+        sweep_interval: sweep_interval?,
+        max_parallel_polls: max_parallel_polls?,
+    })
+}
+
+fn delivery(reader: &mut Reader<'_>) -> Option<Delivery> {
+    let max_parallel = reader.integer("delivery.max_parallel", 1..=10_000);
+    let retry_first = reader.duration("delivery.retry_first", Duration::from_millis(10)..=HOUR);
+    let retry_longest = reader.duration("delivery.retry_longest", Duration::from_millis(10)..=DAY);
+    if retry_first
+        .zip(retry_longest)
+        .is_some_and(|(first, longest)| first > longest)
+    {
+        reader.problem::<()>(
+            "delivery.retry_longest",
+            "must not be shorter than `delivery.retry_first`",
+        );
+    }
+    Some(Delivery {
+        max_parallel: max_parallel?,
+        retry_first: retry_first?,
+        retry_longest: retry_longest?,
+    })
+}
+
+fn egress(reader: &mut Reader<'_>) -> Option<Egress> {
+    let allow_private_addresses = reader.boolean("egress.allow_private_addresses");
+    let file_roots = reader.list("egress.file_roots");
+    if file_roots.is_empty() || file_roots.iter().any(String::is_empty) {
+        reader.problem::<()>(
+            "egress.file_roots",
+            "must name at least one directory, and no empty one",
+        );
+    }
+    let file_roots = file_roots.iter().map(|root| reader.data_dir.join(root)).collect();
+    let authorities = match reader.text("egress.ca_file") {
+        text if text.is_empty() => Some(Vec::new()),
+        _ => reader
+            .path("egress.ca_file")
+            .and_then(|path| reader.authorities("egress.ca_file", &path)),
+    };
+    Some(Egress {
+        allow_private_addresses,
+        file_roots,
+        authorities: authorities?,
+    })
+}
+
+fn log(reader: &mut Reader<'_>) -> Option<Log> {
+    let format = match reader.text("log.format").as_str() {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => reader.problem("log.format", "must be `text` or `json`"),
+    };
+    let level = match reader.text("log.level").as_str() {
+        word @ ("error" | "warn" | "info" | "debug" | "trace") => word.parse().ok(),
+        _ => reader.problem("log.level", "must be `error`, `warn`, `info`, `debug` or `trace`"),
+    };
+    Some(Log {
+        format: format?,
+        level: level?,
+    })
+}
+
+struct Reader<'a> {
+    raw: &'a RawConfig,
+    problems: &'a mut Vec<Problem>,
+    data_dir: PathBuf,
+}
+
+impl Reader<'_> {
+    /// Notes what is wrong with a key and where that stands; there is then no value.
+    fn problem<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
+        let place = self.raw.get(path).place;
+        self.problems.push(Problem {
+            place,
+            path: path.to_owned(),
+            message: message.into(),
+        });
+        None
+    }
+
+    fn text(&self, path: &str) -> String {
+        match self.raw.get(path).value {
+            Value::Text(text) => text,
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+        }
+    }
+
+    fn list(&self, path: &str) -> Vec<String> {
+        match self.raw.get(path).value {
+            Value::List(items) => items,
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+        }
+    }
+
+    fn boolean(&self, path: &str) -> bool {
+        self.raw.get(path).value == Value::Boolean(true)
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, path: &str, range: RangeInclusive<i64>) -> Option<T> {
+        if let Value::Integer(number) = self.raw.get(path).value
+            && range.contains(&number)
+            && let Ok(number) = number.try_into()
+        {
+            return Some(number);
+        }
+        self.problem(path, format!("must be from {} to {}", range.start(), range.end()))
+    }
+
+    fn duration(&mut self, path: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        match Duration::parse(&self.text(path)) {
+            Ok(duration) if range.contains(&duration) => Some(duration),
+            Ok(_) => {
+                let (least, most) = (range.start().spell(), range.end().spell());
+                self.problem(path, format!("must be from `{least}` to `{most}`"))
+            }
+            Err(message) => self.problem(path, message),
+        }
+    }
+
+    /// A path; a relative one is taken from the data directory.
+    fn path(&mut self, path: &str) -> Option<PathBuf> {
+        let text = self.text(path);
+        if text.is_empty() || text.contains('\0') {
+            return self.problem(path, "must be a path");
+        }
+        Some(self.data_dir.join(text))
+    }
+
+    fn data_dir(&mut self, variables: &[(OsString, OsString)]) -> Option<PathBuf> {
+        let written = self.text("data_dir");
+        let chosen = if written.is_empty() {
+            conventional_data_dir(variables)
+        } else {
+            Some(written.into())
+        };
+        let Some(chosen) = chosen else {
+            return self.problem(
+                "data_dir",
+                "must be set, because neither STATE_DIRECTORY nor XDG_DATA_HOME nor HOME is",
+            );
+        };
+        std::path::absolute(&chosen).ok().or_else(|| {
+            self.problem(
+                "data_dir",
+                "must be absolute, because there is no working directory",
+            )
+        })
+    }
+
+    /// A base URL. Its text is not shown, because it may hold credentials.
+    fn url(&mut self, path: &str) -> Option<Url> {
+        let Ok(url) = self.text(path).parse::<Url>() else {
+            return self.problem(path, "must be a URL, such as `https://zoom-logs.example.com`");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return self.problem(path, "must begin with `https://` or `http://`");
+        }
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return self.problem(path, "must hold neither credentials nor a query nor a fragment");
+        }
+        Some(url)
+    }
+
+    /// A URL of Zoom: client secrets and tokens are sent there.
+    fn zoom_url(&mut self, path: &str, allow_private_addresses: bool) -> Option<Url> {
+        let url = self.url(path)?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if loopback && !allow_private_addresses {
+            return self.problem(
+                path,
+                "is a loopback address, which `egress.allow_private_addresses = true` must allow",
+            );
+        }
+        if url.scheme() == "http" && !loopback {
+            return self.problem(path, "must begin with `https://`, because client secrets are sent there; `http://` is for loopback addresses only");
+        }
+        Some(url)
+    }
+
+    fn authorities(&mut self, path: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
+        let pem = match std::fs::read(file) {
+            Ok(pem) => pem,
+            Err(error) => return self.problem(path, format!("failed to read {}: {error}", file.display())),
+        };
+        match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+            Ok(certificates) if !certificates.is_empty() => Some(certificates),
+            _ => self.problem(path, format!("{} must hold certificates in PEM", file.display())),
+        }
+    }
+}
+
+/// Where programs of this kind keep their data: what systemd says, else the user's own data directory.
+fn conventional_data_dir(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
+    let variable = |name: &str| {
+        let value = variables
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_os_str());
+        value.filter(|value| !value.is_empty())
+    };
+    let absolute = |value: &OsStr| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+    // systemd separates several state directories by colons; the first is ours.
+    let first = |value: &OsStr| {
+        value
+            .to_str()
+            .and_then(|text| text.split(':').next())
+            .map(PathBuf::from)
+    };
+    variable("STATE_DIRECTORY")
+        .and_then(first)
+        .or_else(|| {
+            variable("XDG_DATA_HOME")
+                .and_then(absolute)
+                .map(|home| home.join("zoom-log-engine"))
+        })
+        .or_else(|| {
+            variable("HOME")
+                .and_then(absolute)
+                .map(|home| home.join(".local/share/zoom-log-engine"))
+        })
+}

@@ -1,0 +1,260 @@
+//! The configuration, parsed twice: what was written, then what it means, both before any port is opened.
+//!
+//! A key is read from its environment variable (`ZOOM_LOG_ENGINE__SERVER__LISTEN` for `server.listen`), else from
+//! the TOML file given with `--config`, else it has its default; with neither file nor variables the engine starts
+//! on defaults alone. Everything that is wrong is reported at once, each with its place, what is expected there and,
+//! for a key that does not exist, the one that was probably meant.
+//!
+//! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
+
+mod keys;
+mod meaning;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustls::pki_types::CertificateDer;
+use tracing::Level;
+use url::Url;
+
+pub use keys::{ENV_PREFIX, Form, KEYS, Key};
+pub use raw::{Place, RawConfig};
+
+/// What the configuration means. Every path is absolute.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the engine keeps what it makes itself.
+    pub data_dir: PathBuf,
+    /// The API.
+    pub server: Server,
+    /// Who may use the API.
+    pub auth: Auth,
+    /// Secrets.
+    pub vault: Vault,
+    /// The database.
+    pub store: Store,
+    /// Reading Zoom.
+    pub zoom: Zoom,
+    /// Writing to destinations.
+    pub delivery: Delivery,
+    /// Judging alarms.
+    pub alarm: Alarm,
+    /// What the engine may reach.
+    pub egress: Egress,
+    /// What the engine says.
+    pub log: Log,
+}
+
+/// The API.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address and port to listen on; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// The URL under which others reach the API, where it is not the address itself.
+    pub public_url: Option<Url>,
+    /// How long work in hand may take to end after SIGTERM.
+    pub shutdown_deadline: Duration,
+    /// The largest request body, in bytes.
+    pub max_request_bytes: usize,
+}
+
+/// Who may use the API.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The file with the admin token.
+    pub admin_token_file: PathBuf,
+}
+
+/// Secrets.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    /// The file with the key that seals secrets.
+    pub key_file: PathBuf,
+    /// The directories from which `file:` references may read.
+    pub ref_dirs: Vec<PathBuf>,
+    /// What the variables of `env:` references must begin with.
+    pub ref_env_prefixes: Vec<String>,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The SQLite file.
+    pub sqlite_file: PathBuf,
+    /// How long delivered events can be replayed.
+    pub replay_retention: Duration,
+}
+
+/// Reading Zoom.
+#[derive(Debug, Clone)]
+pub struct Zoom {
+    /// Where Zoom's API is.
+    pub api_url: Url,
+    /// Where Zoom hands out access tokens.
+    pub oauth_url: Url,
+    /// The longest that one request may take.
+    pub request_timeout: Duration,
+    /// Report requests a day and Zoom account, where Zoom names no limit.
+    pub daily_request_budget: u32,
+    /// How far back a sweep reads.
+    pub late_window: Duration,
+    /// How often there is a sweep.
+    pub sweep_interval: Duration,
+    /// How many feeds are polled at once.
+    pub max_parallel_polls: usize,
+}
+
+/// Writing to destinations.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// How many batches are being delivered at once.
+    pub max_parallel: usize,
+    /// The pause after the first failed attempt.
+    pub retry_first: Duration,
+    /// The longest pause between two attempts.
+    pub retry_longest: Duration,
+}
+
+/// Judging alarms.
+#[derive(Debug, Clone)]
+pub struct Alarm {
+    /// How often alarms are judged.
+    pub check_interval: Duration,
+}
+
+/// What the engine may reach.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    /// Whether addresses outside the public internet may be connected to.
+    pub allow_private_addresses: bool,
+    /// The directories under which `file` destinations may write; at least one.
+    pub file_roots: Vec<PathBuf>,
+    /// Certificate authorities to trust beside those of the system.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+/// What the engine says.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The least severe lines that are logged.
+    pub level: Level,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the file, where one is given, and the environment.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn load(file: Option<&Path>) -> Result<Self, Invalid> {
+        let variables: Vec<_> = std::env::vars_os().collect();
+        let Some(path) = file else {
+            return Self::parse(None, variables);
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("failed to read the configuration file: {error}");
+            let place = Place::File {
+                name: name.clone(),
+                line: 0,
+            };
+            Invalid {
+                problems: vec![Problem {
+                    place,
+                    path: String::new(),
+                    message,
+                }],
+            }
+        })?;
+        Self::parse(Some((&name, &text)), variables)
+    }
+
+    /// Reads a configuration from the text of a file (with its name) and from variables.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn parse(
+        file: Option<(&str, &str)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Invalid> {
+        let variables: Vec<_> = variables.into_iter().collect();
+        let mut problems = Vec::new();
+        let mut raw = RawConfig::default();
+        if let Some((name, text)) = file {
+            raw.add_file(name, text, &mut problems);
+        }
+        raw.add_environment(variables.iter().cloned(), &mut problems);
+        let config = meaning::read(&raw, &variables, &mut problems);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(Invalid { problems }),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub place: Place,
+    /// The key; empty where the trouble is not with one key.
+    pub path: String,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File { name, line: 0 } => write!(f, "{name}: ")?,
+            Place::File { .. } | Place::Variable(_) => write!(f, "{}: ", self.place)?,
+            Place::Default => {}
+        }
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A configuration that cannot be used; its text has a line for each problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl std::error::Error for Invalid {}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}

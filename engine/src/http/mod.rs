@@ -1,0 +1,272 @@
+//! The one door for outbound HTTP.
+//!
+//! Every request of the engine (to Zoom, to destinations, to alarm channels) goes through one [`Http`]. It promises:
+//! an answer or an error within the limits; no more than a capped body in memory, compressed or not; no connection
+//! to an address that the egress rule forbids, checked after the name was resolved; no redirect followed; and no
+//! credential, path, query, header or body in an error, a log line or a `Debug` text.
+//!
+//! It never tries again by itself: who asked knows whether that is safe. It takes no proxy from the environment,
+//! because a proxy would resolve names where the egress rule cannot see it.
+
+mod body;
+mod egress;
+mod error;
+mod message;
+mod retry_after;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use egress::Refused;
+pub use error::Error;
+pub use message::{Request, Response};
+pub use reqwest::{Method, StatusCode, header};
+pub use retry_after::RetryAfter;
+
+use reqwest::{
+    Client,
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION},
+    redirect::Policy,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
+use rustls_platform_verifier::Verifier;
+use tracing::{debug, warn};
+
+use self::{
+    body::{Body, Fault},
+    egress::{Resolver, Rule},
+    error::origin,
+};
+use crate::clock::Clock;
+
+/// Limits and rules of an [`Http`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The longest that resolving, connecting and the TLS handshake may take together.
+    pub connect_timeout: Duration,
+    /// The longest silence of a server that is sending.
+    pub read_timeout: Duration,
+    /// The longest that a whole exchange may take, where the request sets no other limit.
+    pub total_timeout: Duration,
+    /// The most bytes of a body that are read, where the request sets no other limit.
+    pub max_response_bytes: usize,
+    /// Whether addresses outside the public internet may be connected to.
+    pub allow_private_addresses: bool,
+    /// Certificate authorities to trust beside those of the system, in DER.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_mins(1),
+            max_response_bytes: 32 << 20,
+            allow_private_addresses: false,
+            authorities: Vec::new(),
+        }
+    }
+}
+
+/// The client; cheap to clone, and clones share their connections.
+#[derive(Clone)]
+pub struct Http {
+    client: Client,
+    rule: Rule,
+    total_timeout: Duration,
+    max_response_bytes: usize,
+    clock: Clock,
+}
+
+impl Http {
+    /// Builds the client, and reads the system's certificate authorities for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where one of the additional authorities is not a certificate.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn new(options: Options, clock: Clock) -> Result<Self, Error> {
+        let rule = if options.allow_private_addresses {
+            Rule::Any
+        } else {
+            Rule::PublicOnly
+        };
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls(options.authorities)?)
+            .user_agent(concat!("zoom-log-engine/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Resolver { rule })
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.read_timeout)
+            // Shorter than the minute after which load balancers drop idle connections without a word.
+            .pool_idle_timeout(Duration::from_secs(45))
+            .redirect(Policy::none())
+            .referer(false)
+            .no_proxy()
+            // `Body` unpacks, because the client would do so without a limit.
+            .no_gzip()
+            .build()
+            .map_err(|error| Error::from_transport(error, String::new(), Duration::ZERO))?;
+        let Options {
+            total_timeout,
+            max_response_bytes,
+            ..
+        } = options;
+        Ok(Self {
+            client,
+            rule,
+            total_timeout,
+            max_response_bytes,
+            clock,
+        })
+    }
+
+    /// Sends a request once and reads the whole answer. An answer with an error status is an answer, not an error.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks the exchange off; the server may have acted on the request all the same.
+    pub async fn send(&self, request: &Request) -> Result<Response, Error> {
+        let started = self.clock.monotonic();
+        let answer = self.exchange(request).await;
+        let elapsed_ms = self.clock.monotonic().saturating_sub(started).as_millis();
+        let (method, origin) = (request.method.as_str(), origin(&request.url));
+        match &answer {
+            Ok(response) => {
+                let (status, bytes) = (response.status.as_u16(), response.body.len());
+                debug!(method, origin, status, bytes, elapsed_ms, "request answered");
+            }
+            Err(error) => debug!(method, origin, error = error.kind(), elapsed_ms, "request failed"),
+        }
+        answer
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Response, Error> {
+        self.rule
+            .check_literal(&request.url)
+            .map_err(Error::EgressRefused)?;
+        let limit = request.total_timeout.unwrap_or(self.total_timeout);
+        let started = self.clock.monotonic();
+        let failed = |error| {
+            Error::from_transport(
+                error,
+                origin(&request.url),
+                self.clock.monotonic().saturating_sub(started),
+            )
+        };
+
+        let mut headers = request.headers.clone();
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("gzip"));
+        let answer = self
+            .client
+            .request(request.method.clone(), request.url.clone())
+            .headers(headers)
+            .body(request.body.clone())
+            .timeout(limit)
+            .send()
+            .await
+            .map_err(failed)?;
+        refuse_redirect(request, &answer)?;
+        self.read(request, answer, failed).await
+    }
+
+    async fn read(
+        &self,
+        request: &Request,
+        mut answer: reqwest::Response,
+        failed: impl Fn(reqwest::Error) -> Error,
+    ) -> Result<Response, Error> {
+        let limit = request.max_response_bytes.unwrap_or(self.max_response_bytes);
+        let faulty = |fault| match fault {
+            Fault::TooLarge => Error::TooLarge {
+                origin: origin(&request.url),
+                limit,
+            },
+            Fault::Broken(cause) => Error::Unavailable {
+                origin: origin(&request.url),
+                cause,
+            },
+        };
+        let announced = answer
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        if request.method != Method::HEAD && announced.is_some_and(|length: u64| length > limit as u64) {
+            return Err(faulty(Fault::TooLarge));
+        }
+        let mut body = Body::new(answer.headers(), limit).map_err(faulty)?;
+        while let Some(chunk) = answer.chunk().await.map_err(&failed)? {
+            body.push(&chunk).map_err(faulty)?;
+        }
+        let body = body.finish().map_err(faulty)?;
+        Ok(Response {
+            status: answer.status(),
+            headers: std::mem::take(answer.headers_mut()),
+            body,
+        })
+    }
+}
+
+fn refuse_redirect(request: &Request, answer: &reqwest::Response) -> Result<(), Error> {
+    let status = answer.status();
+    let Some(location) = answer.headers().get(LOCATION).filter(|_| status.is_redirection()) else {
+        return Ok(());
+    };
+    let target = location
+        .to_str()
+        .ok()
+        .and_then(|location| request.url.join(location).ok());
+    let location = target.map_or_else(|| "a place that is no URL".to_owned(), |target| origin(&target));
+    Err(Error::Redirected {
+        origin: origin(&request.url),
+        status: status.as_u16(),
+        location,
+    })
+}
+
+/// TLS on ring, trusting the system's authorities and the given ones.
+fn tls(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Error> {
+    let invalid = |error: rustls::Error| Error::Invalid {
+        what: format!("TLS cannot be set up: {error}"),
+    };
+    let mut probe = RootCertStore::empty();
+    for authority in &authorities {
+        probe.add(authority.clone()).map_err(|error| Error::Invalid {
+            what: format!("`egress.ca_file` holds something that is not a certificate authority: {error}"),
+        })?;
+    }
+    let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(invalid)?;
+    let mut config = match Verifier::new_with_extra_roots(authorities, provider) {
+        Ok(verifier) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth(),
+        Err(error) => {
+            // Plain HTTP still works, which is all that a trial on one machine needs; HTTPS fails closed.
+            warn!(%error, "no certificate authorities found, so no HTTPS server will be trusted: install the system's ca-certificates or set `egress.ca_file`");
+            builder
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("rule", &self.rule)
+            .finish_non_exhaustive()
+    }
+}

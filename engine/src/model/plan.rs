@@ -1,0 +1,231 @@
+//! Which read a feed needs next: pure decisions over its checkpoint and the time.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Backfill, Checkpoint, Day, ReadSummary, Window, counting::Verdict};
+
+/// The rhythm of a feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Cadence {
+    /// How often new events are asked for.
+    pub poll_interval: Duration,
+    /// How far back a sweep reads, for rows that appear late.
+    pub late_window: Duration,
+    /// How often the late window is swept.
+    pub sweep_interval: Duration,
+}
+
+/// One read of a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Quick and shallow: newest first, stops after a page whose rows are all known.
+    Tail(Window),
+    /// Complete: all pages of the late window and of what is not yet complete before it.
+    Sweep(Window),
+    /// Complete, of closed days only: their counts could not be confirmed while today is busy.
+    Closed(Window),
+    /// Complete, of older days.
+    Backfill(Window),
+}
+
+impl Read {
+    /// The days it reads.
+    pub fn window(self) -> Window {
+        match self {
+            Self::Tail(window) | Self::Sweep(window) | Self::Closed(window) | Self::Backfill(window) => {
+                window
+            }
+        }
+    }
+
+    /// The word in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tail(_) => "tail",
+            Self::Sweep(_) => "sweep",
+            Self::Closed(_) => "closed",
+            Self::Backfill(_) => "backfill",
+        }
+    }
+}
+
+/// Shortly after midnight the tail still looks at yesterday, whose last rows may just be appearing.
+const MIDNIGHT_REACH: SignedDuration = SignedDuration::from_hours(1);
+
+/// Complete reads that may disagree in a row before they wait for the next sweep's turn: a busy day agrees when it is
+/// over, and asking again at each poll would only spend the budget.
+const PATIENCE: u32 = 6;
+
+/// Rows a page of a complete read; they alternate so that page edges move between reads.
+const PAGE_SIZES: [u32; 2] = [300, 293];
+
+/// The page size of the next read.
+pub fn page_size(checkpoint: &Checkpoint) -> u32 {
+    PAGE_SIZES[usize::from(!checkpoint.reads.is_multiple_of(2))]
+}
+
+/// The read that keeps a feed current: a sweep where one is due, else the tail. `frugal` is set when the request
+/// budget runs low, so that sweeps wait first.
+pub fn next_current(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, frugal: bool) -> Read {
+    let today = Day::of(now);
+    let due = checkpoint
+        .swept_at
+        .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
+    let behind = Day::of(checkpoint.watermark) < today.plus(-1);
+    let impatient = checkpoint
+        .unconfirmed
+        .as_ref()
+        .is_none_or(|open| open.tries < PATIENCE);
+    let wanted = checkpoint.wants_sweep && impatient;
+    if frugal && !behind && checkpoint.swept_at.is_some() || !(due || wanted) {
+        return tail(checkpoint, now);
+    }
+    let window = sweep_window(checkpoint, cadence, now);
+    match closed_window(checkpoint, today) {
+        Some(closed) if !due => Read::Closed(closed),
+        _ => Read::Sweep(window),
+    }
+}
+
+/// The next read of older days, if any are open.
+pub fn next_backfill(checkpoint: &Checkpoint, now: Timestamp) -> Option<Read> {
+    let backfill = checkpoint.backfill.as_ref()?;
+    // Days that Zoom has dropped meanwhile cannot be read any more.
+    let from = backfill.next.max(oldest(now));
+    let window = match &backfill.unconfirmed {
+        Some(open) if open.window.from >= from => open.window,
+        _ => Window::new(
+            from,
+            from.plus(backfill.span.clamp(1, Window::MAX_DAYS) - 1)
+                .min(backfill.until.max(from)),
+        ),
+    };
+    Some(Read::Backfill(window))
+}
+
+fn tail(checkpoint: &Checkpoint, now: Timestamp) -> Read {
+    let recent = Day::of(now.saturating_sub(MIDNIGHT_REACH).unwrap_or(now));
+    Read::Tail(Window::new(
+        recent.max(checkpoint.start).min(Day::of(now)),
+        Day::of(now),
+    ))
+}
+
+fn sweep_window(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp) -> Window {
+    let today = Day::of(now);
+    let reach = Day::of(checkpoint.watermark).min(today).back(cadence.late_window);
+    // The days of an open backfill are its own; a sweep that reached into them would read them twice.
+    let first = checkpoint
+        .backfill
+        .as_ref()
+        .map_or(checkpoint.start, |backfill| backfill.until.plus(1));
+    let from = reach.max(first).max(oldest(now)).min(today);
+    Window::new(from, from.plus(Window::MAX_DAYS - 1).min(today))
+}
+
+/// The closed days to confirm by themselves: only closed days are uncertain, and a read that held today disagreed, or
+/// such a read has begun.
+fn closed_window(checkpoint: &Checkpoint, today: Day) -> Option<Window> {
+    let open = checkpoint.unconfirmed.as_ref()?;
+    let begun = open.window.to < today;
+    let closed = open.newest_surplus < today && open.newest_surplus != Day::UNDATED;
+    let disagreed = open.tries >= 2;
+    (closed && (begun || disagreed) && open.window.from < today)
+        .then(|| Window::new(open.window.from, open.window.to.min(today.plus(-1))))
+}
+
+fn oldest(now: Timestamp) -> Day {
+    Day::from_date(engine_api::SourceSpec::oldest_day(now))
+}
+
+fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    // A clock that was put back must not stop the sweeps until it has caught up.
+    Duration::try_from(now.duration_since(since)).unwrap_or(Duration::MAX)
+}
+
+/// How a read ended, for the checkpoint.
+#[derive(Debug)]
+pub enum End {
+    /// The tail reached rows that are all known.
+    TailKnown,
+    /// All pages were read.
+    Complete(Option<ReadSummary>),
+    /// The read broke off after a page that had new rows.
+    BrokenOff,
+}
+
+impl From<&Verdict> for End {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Certain | Verdict::Confirmed(_) => Self::Complete(None),
+            Verdict::Open(summary) => Self::Complete(Some(summary.clone())),
+        }
+    }
+}
+
+/// Moves the checkpoint over a read that began at `began` (law L4: by complete reads only, never back).
+pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages: u64, end: End) {
+    checkpoint.reads += 1;
+    let today = Day::of(began);
+    let open = match end {
+        End::TailKnown => return,
+        End::BrokenOff => {
+            checkpoint.wants_sweep |= !matches!(read, Read::Backfill(_));
+            return;
+        }
+        End::Complete(open) => open,
+    };
+    let window = read.window();
+    match read {
+        Read::Tail(_) | Read::Sweep(_) => {
+            // The claim reaches only as far as the reads join: no unread day may lie before the window.
+            if window.from <= Day::of(checkpoint.watermark) {
+                let end = if window.to >= today {
+                    began
+                } else {
+                    window.to.plus(1).start()
+                };
+                checkpoint.watermark = checkpoint.watermark.max(end.min(began));
+            }
+            let whole = matches!(read, Read::Sweep(_)) && window.to >= today;
+            if whole {
+                checkpoint.swept_at = Some(began);
+            }
+            if open.is_some() || whole {
+                checkpoint.wants_sweep = open.is_some();
+                checkpoint.unconfirmed = open;
+            }
+        }
+        Read::Closed(_) => {
+            checkpoint.wants_sweep = open.is_some();
+            checkpoint.unconfirmed = open;
+        }
+        Read::Backfill(_) => {
+            if let Some(backfill) = &mut checkpoint.backfill {
+                let certain = open.is_none();
+                backfill.unconfirmed = open;
+                if certain && step(backfill, window, pages) {
+                    checkpoint.backfill = None;
+                }
+            }
+        }
+    }
+}
+
+/// Moves a backfill behind a window that is complete; `true` when nothing is left of it.
+fn step(backfill: &mut Backfill, window: Window, pages: u64) -> bool {
+    backfill.next = window.to.plus(1);
+    // Long enough that requests are not wasted on empty days, short enough that the tail never waits for long.
+    backfill.span = match pages {
+        0..=50 => (backfill.span * 2).min(Window::MAX_DAYS),
+        51..=200 => backfill.span,
+        _ => (backfill.span / 2).max(1),
+    };
+    backfill.next > backfill.until
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

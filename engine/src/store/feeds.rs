@@ -1,0 +1,340 @@
+//! Feeds: which there are, who polls them, and how they are doing.
+
+use engine_api::{Code, LogType, SourceId, SourceSpec};
+use jiff::Timestamp;
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+
+use super::{Error, Fenced, Store};
+use crate::model::{Checkpoint, Day, FeedKey, Fence};
+
+/// What the store knows of a feed's health.
+#[derive(Debug, Clone)]
+pub struct FeedRow {
+    /// The feed's number in the store.
+    pub id: i64,
+    /// Its log type.
+    pub log_type: LogType,
+    /// Whether it is polled.
+    pub active: bool,
+    /// When Zoom was last asked.
+    pub last_poll_at: Option<Timestamp>,
+    /// When Zoom was last asked with success.
+    pub last_success_at: Option<Timestamp>,
+    /// When the last new event was collected.
+    pub last_collected_at: Option<Timestamp>,
+    /// The newest event's own time.
+    pub last_event_at: Option<Timestamp>,
+    /// Everything published with a time below this instant is in the log.
+    pub watermark: Timestamp,
+    /// Events in the log since the source was created.
+    pub events: u64,
+    /// Code, detail and since when, while polls fail.
+    pub trouble: Option<(String, String, Timestamp)>,
+}
+
+/// A feed that this process may poll until its lease ends.
+#[derive(Debug)]
+pub struct ClaimedFeed {
+    /// The feed's number in the store.
+    pub id: i64,
+    /// Its key.
+    pub key: FeedKey,
+    /// The claim's number.
+    pub fence: Fence,
+    /// What its user wrote.
+    pub spec: SourceSpec,
+    /// The sealed client secret, where one is stored.
+    pub sealed_secret: Option<Vec<u8>>,
+    /// How far it is.
+    pub checkpoint: Checkpoint,
+    /// Polls that failed in a row.
+    pub failures: u32,
+}
+
+/// How a poll went, for the feed's health.
+#[derive(Debug, Clone)]
+pub enum PollEnd {
+    /// Zoom answered.
+    Succeeded,
+    /// Zoom's budget is used up: neither a success nor a failure.
+    Waiting {
+        /// Why, in a sentence.
+        detail: String,
+    },
+    /// It failed.
+    Failed {
+        /// The error's code.
+        code: Code,
+        /// What happened and what to do.
+        detail: String,
+    },
+}
+
+impl Store {
+    /// Claims the feed that has been due for the longest, until `until`. A lease that has ended may be taken over.
+    pub async fn claim_feed(&self, owner: &str, until: Timestamp) -> Result<Option<ClaimedFeed>, Error> {
+        let now = self.now();
+        let mut write = self.soft().await?;
+        let row = sqlx::query(
+            "UPDATE feed SET lease_owner = ?1, lease_until = ?2, fence = fence + 1 WHERE id = (
+                 SELECT id FROM feed
+                 WHERE active = 1 AND due_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?3)
+                 ORDER BY due_at LIMIT 1)
+             RETURNING id, source_id, log_type, fence, checkpoint, failures",
+        )
+        .bind(owner)
+        .bind(until.as_millisecond())
+        .bind(now)
+        .fetch_optional(&mut *write)
+        .await?;
+        let Some(row) = row else {
+            write.rollback().await?;
+            return Ok(None);
+        };
+        let source: String = row.try_get("source_id")?;
+        let spec: String = sqlx::query_scalar("SELECT spec FROM object WHERE id = ?1")
+            .bind(&source)
+            .fetch_one(&mut *write)
+            .await?;
+        let sealed_secret = sqlx::query_scalar(
+            "SELECT sealed FROM object_secret WHERE object_id = ?1 AND field = 'client_secret'",
+        )
+        .bind(&source)
+        .fetch_optional(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Some(ClaimedFeed {
+            id: row.try_get("id")?,
+            key: FeedKey {
+                source: source_id(&source)?,
+                log_type: log_type(&row)?,
+            },
+            fence: Fence(row.try_get("fence")?),
+            spec: serde_json::from_str(&spec).map_err(damaged("a source's spec"))?,
+            sealed_secret,
+            checkpoint: checkpoint(&row)?,
+            failures: row.try_get("failures")?,
+        }))
+    }
+
+    /// When the next feed wants to be polled; `None` when there is none.
+    pub async fn next_feed_due(&self) -> Result<Option<Timestamp>, Error> {
+        // A leased feed is looked at again when its lease ends: its holder may have died.
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT min(max(due_at, coalesce(lease_until, 0))) FROM feed WHERE active = 1",
+        )
+        .fetch_one(self.read())
+        .await?;
+        due.map(instant).transpose()
+    }
+
+    /// Keeps a claim for longer.
+    pub async fn renew_feed(
+        &self,
+        id: i64,
+        fence: Fence,
+        until: Timestamp,
+    ) -> Result<Result<(), Fenced>, Error> {
+        let mut write = self.soft().await?;
+        let renewed = sqlx::query(
+            "UPDATE feed SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        )
+        .bind(id)
+        .bind(fence.0)
+        .bind(until.as_millisecond())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(if renewed.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(Fenced)
+        })
+    }
+
+    /// Ends a claim: notes how the poll went and when the next one is wanted.
+    ///
+    /// A wish to be polled now that came in meanwhile has set `due_at` to after the poll began; it is kept.
+    pub async fn release_feed(
+        &self,
+        id: i64,
+        fence: Fence,
+        began: Timestamp,
+        due_at: Timestamp,
+        end: &PollEnd,
+    ) -> Result<Result<(), Fenced>, Error> {
+        let (code, detail) = match end {
+            PollEnd::Succeeded => (None, None),
+            PollEnd::Waiting { detail } => (Some(Code::BudgetExhausted.as_str()), Some(detail.as_str())),
+            PollEnd::Failed { code, detail } => (Some(code.as_str()), Some(detail.as_str())),
+        };
+        let mut write = self.soft().await?;
+        let released = sqlx::query(
+            "UPDATE feed SET
+                 lease_owner = NULL, lease_until = NULL, last_poll_at = ?3,
+                 due_at = CASE WHEN due_at > ?3 THEN due_at ELSE ?4 END,
+                 last_success_at = CASE WHEN ?5 THEN ?3 ELSE last_success_at END,
+                 failures = CASE WHEN ?5 THEN 0 WHEN ?6 THEN failures + 1 ELSE failures END,
+                 trouble_since = CASE WHEN ?7 IS NULL THEN NULL
+                                      WHEN trouble_code = ?7 THEN trouble_since ELSE ?3 END,
+                 trouble_code = ?7, trouble_detail = ?8
+             WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        )
+        .bind(id)
+        .bind(fence.0)
+        .bind(began.as_millisecond())
+        .bind(due_at.as_millisecond())
+        .bind(matches!(end, PollEnd::Succeeded))
+        .bind(matches!(end, PollEnd::Failed { .. }))
+        .bind(code)
+        .bind(detail)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(if released.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(Fenced)
+        })
+    }
+
+    /// Makes all feeds of a source due now; `false` when it has none that are polled.
+    pub async fn poll_now(&self, source: &str) -> Result<bool, Error> {
+        let mut write = self.soft().await?;
+        let due = sqlx::query("UPDATE feed SET due_at = ?2 WHERE source_id = ?1 AND active = 1")
+            .bind(source)
+            .bind(self.now() + 1)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(due.rows_affected() > 0)
+    }
+
+    /// The feeds of a source, by log type.
+    pub async fn feed_rows(&self, source: &str) -> Result<Vec<FeedRow>, Error> {
+        let rows = sqlx::query(
+            "SELECT id, log_type, active, last_poll_at, last_success_at, last_collected_at, last_event_at,
+                    watermark, events, trouble_code, trouble_detail, trouble_since
+             FROM feed WHERE source_id = ?1 ORDER BY log_type DESC",
+        )
+        .bind(source)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter().map(feed_row).collect()
+    }
+}
+
+/// Makes a source's feeds follow its spec, in the transaction that writes the spec.
+///
+/// A log type that is no longer named keeps its feed, switched off: when it is named again it goes on from its
+/// checkpoint, and nothing between is lost.
+pub(super) async fn sync_feeds(
+    write: &mut Transaction<'_, Sqlite>,
+    source: &str,
+    spec: &SourceSpec,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for log_type in LogType::ALL {
+        let active = spec.enabled && spec.log_types.contains(&log_type);
+        let found =
+            sqlx::query("SELECT id, checkpoint, created_at FROM feed WHERE source_id = ?1 AND log_type = ?2")
+                .bind(source)
+                .bind(log_type.as_str())
+                .fetch_optional(&mut **write)
+                .await?;
+        match found {
+            None if spec.log_types.contains(&log_type) => {
+                let start = Day::from_date(spec.start_day(now));
+                let checkpoint = Checkpoint::new(start, now);
+                sqlx::query(
+                    "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4)",
+                )
+                .bind(source)
+                .bind(log_type.as_str())
+                .bind(active)
+                .bind(now.as_millisecond())
+                .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
+                .bind(checkpoint.watermark.as_millisecond())
+                .execute(&mut **write)
+                .await?;
+            }
+            None => {}
+            Some(row) => {
+                let mut checkpoint = checkpoint(&row)?;
+                let created = instant(row.try_get("created_at")?)?;
+                checkpoint.start_moved(Day::from_date(spec.start_day(created)));
+                // Whoever polls with the old spec and its credentials is fenced, and the feed is due at once.
+                sqlx::query(
+                    "UPDATE feed SET active = ?2, due_at = ?3, checkpoint = ?4,
+                         fence = fence + 1, lease_owner = NULL, lease_until = NULL
+                     WHERE id = ?1",
+                )
+                .bind(row.try_get::<i64, _>("id")?)
+                .bind(active)
+                .bind(now.as_millisecond())
+                .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
+                .execute(&mut **write)
+                .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn feed_row(row: &SqliteRow) -> Result<FeedRow, Error> {
+    let time = |column: &str| -> Result<Option<Timestamp>, Error> {
+        row.try_get::<Option<i64>, _>(column)?.map(instant).transpose()
+    };
+    let trouble = match (
+        row.try_get("trouble_code")?,
+        row.try_get("trouble_detail")?,
+        time("trouble_since")?,
+    ) {
+        (Some(code), Some(detail), Some(since)) => Some((code, detail, since)),
+        _ => None,
+    };
+    Ok(FeedRow {
+        id: row.try_get("id")?,
+        log_type: log_type(row)?,
+        active: row.try_get("active")?,
+        last_poll_at: time("last_poll_at")?,
+        last_success_at: time("last_success_at")?,
+        last_collected_at: time("last_collected_at")?,
+        last_event_at: time("last_event_at")?,
+        watermark: instant(row.try_get("watermark")?)?,
+        events: u64::try_from(row.try_get::<i64, _>("events")?).unwrap_or_default(),
+        trouble,
+    })
+}
+
+/// Reads a time column.
+pub(super) fn instant(millis: i64) -> Result<Timestamp, Error> {
+    Timestamp::from_millisecond(millis).map_err(damaged("a time"))
+}
+
+/// Names what could not be read.
+pub(super) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
+    move |error| Error::Damaged(format!("{what}: {error}"))
+}
+
+fn log_type(row: &SqliteRow) -> Result<LogType, Error> {
+    let word: String = row.try_get("log_type")?;
+    LogType::from_word(&word).ok_or_else(|| Error::Damaged(format!("`{word}` is not a log type")))
+}
+
+fn source_id(text: &str) -> Result<SourceId, Error> {
+    text.parse().map_err(damaged("a source's id"))
+}
+
+fn checkpoint(row: &SqliteRow) -> Result<Checkpoint, Error> {
+    let text: String = row.try_get("checkpoint")?;
+    let checkpoint: Checkpoint = serde_json::from_str(&text).map_err(damaged("a checkpoint"))?;
+    if checkpoint.version > Checkpoint::VERSION {
+        return Err(Error::Damaged(format!(
+            "a checkpoint of form {} is newer than this engine",
+            checkpoint.version
+        )));
+    }
+    Ok(checkpoint)
+}

@@ -1,0 +1,74 @@
+//! The one place of durable state, and the one place of SQL.
+//!
+//! Who takes part: the catalog (what users declared), feeds with their checkpoints, the log of events as segments,
+//! lanes and positions of delivery, dead letters, alarms with their notices, and the request budgets.
+//!
+//! What holds:
+//! * **One transaction a page** (law L3): known counts, appended events and checkpoint move together, in
+//!   [`Store::commit_intake`]; there is no other way to move a checkpoint.
+//! * **Every write of a worker names its fence** (law L6); a stale one answers [`Fenced`].
+//! * What is acknowledged is on disk: the writing connection runs with full synchronisation. Claims and schedules,
+//!   which may be lost without harm, are written through a second connection that does not wait for the disk.
+//! * Reads are bounded and paged; nothing loads all.
+//!
+//! Cancel safety: each method is one transaction. Dropping its future either leaves the transaction to be rolled back
+//! or has no effect on its outcome; it never leaves half of one.
+
+mod budgets;
+mod delivery;
+mod error;
+mod feeds;
+mod intake;
+mod meta;
+mod open;
+mod segment;
+
+use std::sync::Arc;
+
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+pub use self::{
+    error::{Error, Fenced},
+    feeds::{ClaimedFeed, FeedRow, PollEnd},
+    intake::NewEvents,
+};
+use crate::clock::Clock;
+
+/// A handle to the store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// One connection that waits for the disk at each commit.
+    durable: SqlitePool,
+    /// One connection that does not: for claims and schedules.
+    soft: SqlitePool,
+    /// Several connections that only read.
+    read: SqlitePool,
+    clock: Clock,
+}
+
+impl Store {
+    /// Begins a write that is on disk once it is committed.
+    async fn durable(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.shared.durable.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Begins a write that a loss of power may undo.
+    async fn soft(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.shared.soft.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Where to read.
+    fn read(&self) -> &SqlitePool {
+        &self.shared.read
+    }
+
+    /// The store's idea of now, in the form that it keeps.
+    fn now(&self) -> i64 {
+        self.shared.clock.now().as_millisecond()
+    }
+}

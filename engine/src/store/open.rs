@@ -1,0 +1,99 @@
+//! Opening the store: connections, their settings, migrations.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sqlx::{
+    SqlitePool,
+    migrate::Migrator,
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
+};
+
+use super::{Error, Shared, Store};
+use crate::clock::Clock;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a statement waits for another writer before it fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+const READERS: u32 = 4;
+/// Pages of 4 KiB that the write-ahead log may grow to before it is folded into the file.
+const WAL_PAGES: &str = "4000";
+
+impl Store {
+    /// Opens the SQLite file at `path`, making it where it does not exist, and brings its tables up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] with what to do, when the file cannot be used or was written by a newer version.
+    pub async fn open(path: &Path, clock: Clock) -> Result<Self, Error> {
+        let failed = |what: &str, error: sqlx::Error| {
+            Error::Open(format!(
+                "cannot {what} the store at `{}`: {error}",
+                path.display()
+            ))
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("wal_autocheckpoint", WAL_PAGES)
+            .optimize_on_close(true, None);
+        let one = || SqlitePoolOptions::new().max_connections(1).min_connections(1);
+
+        let durable = one()
+            .connect_with(options.clone().synchronous(SqliteSynchronous::Full))
+            .await
+            .map_err(|error| failed("open", error))?;
+        MIGRATIONS.run(&durable).await.map_err(|error| {
+            Error::Open(format!(
+                "cannot bring the store at `{}` up to date: {error}; was it written by a newer version?",
+                path.display()
+            ))
+        })?;
+        restrict(path);
+
+        let soft = one()
+            .connect_with(options.clone().synchronous(SqliteSynchronous::Normal))
+            .await
+            .map_err(|error| failed("open", error))?;
+        let read: SqlitePool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await
+            .map_err(|error| failed("read", error))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                durable,
+                soft,
+                read,
+                clock,
+            }),
+        })
+    }
+
+    /// Closes all connections; what was committed is in the file.
+    pub async fn close(&self) {
+        for pool in [&self.shared.read, &self.shared.soft, &self.shared.durable] {
+            pool.close().await;
+        }
+    }
+
+    /// Whether a write goes through.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let write = self.soft().await?;
+        Ok(write.rollback().await?)
+    }
+}
+
+/// Takes the file away from other users. Its secrets are sealed, but its events are the customer's.
+fn restrict(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    // A file system without permissions is no reason not to start.
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+}
