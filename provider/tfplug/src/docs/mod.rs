@@ -1,0 +1,132 @@
+//! Registry pages, rendered from the schema.
+//!
+//! The layout is the one that registries read: `index.md`, `resources/<name>.md`, `data-sources/<name>.md`, with front
+//! matter, where `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
+//! `provider/provider.tf`, `resources/<type>/resource.tf`, `resources/<type>/import.sh`,
+//! `resources/<type>/import-by-string-id.tf`, `data-sources/<type>/data-source.tf`. What has no example has no such
+//! section.
+
+mod page;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::provider::Provider;
+
+/// The pages of a provider, by their path below the documentation's directory.
+pub type Pages = BTreeMap<PathBuf, String>;
+
+/// Renders all pages. `name` is the prefix of the provider's types, such as `cloud`.
+///
+/// # Errors
+///
+/// Where an example exists and cannot be read.
+pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Result<Pages> {
+    let mut pages = Pages::new();
+    pages.insert(
+        PathBuf::from("index.md"),
+        page::render(&page::Page {
+            title: format!("{name} Provider"),
+            heading: format!("{name} Provider"),
+            schema: &provider.schema(),
+            example: read(&examples.join("provider/provider.tf"))?,
+            import_block: None,
+            import_command: None,
+        }),
+    );
+    for resource in provider.resources() {
+        let type_name = resource.type_name();
+        let directory = examples.join("resources").join(type_name);
+        let page = page::render(&page::Page {
+            title: format!("{type_name} Resource - {name}"),
+            heading: format!("{type_name} (Resource)"),
+            schema: &resource.schema(),
+            example: read(&directory.join("resource.tf"))?,
+            import_block: read(&directory.join("import-by-string-id.tf"))?,
+            import_command: read(&directory.join("import.sh"))?,
+        });
+        pages.insert(path_of("resources", name, type_name), page);
+    }
+    for source in provider.data_sources() {
+        let type_name = source.type_name();
+        let directory = examples.join("data-sources").join(type_name);
+        let page = page::render(&page::Page {
+            title: format!("{type_name} Data Source - {name}"),
+            heading: format!("{type_name} (Data Source)"),
+            schema: &source.schema(),
+            example: read(&directory.join("data-source.tf"))?,
+            import_block: None,
+            import_command: None,
+        });
+        pages.insert(path_of("data-sources", name, type_name), page);
+    }
+    Ok(pages)
+}
+
+/// Writes pages below `out`. Other files there are left alone.
+///
+/// # Errors
+///
+/// Where a file cannot be written.
+pub fn write(pages: &Pages, out: &Path) -> io::Result<()> {
+    for (path, text) in pages {
+        let path = out.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// Returns what differs below `out` from the pages, as sentences: pages that are missing or out of date, and pages in
+/// the generated directories that belong to nothing.
+///
+/// # Errors
+///
+/// Where a file or directory exists and cannot be read.
+pub fn differences(pages: &Pages, out: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (path, text) in pages {
+        match read(&out.join(path))? {
+            None => found.push(format!("`{}` is missing.", path.display())),
+            Some(current) if current != *text => found.push(format!("`{}` is out of date.", path.display())),
+            Some(_) => {}
+        }
+    }
+    for directory in ["resources", "data-sources"] {
+        let entries = match fs::read_dir(out.join(directory)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let path = Path::new(directory).join(entry?.file_name());
+            if !pages.contains_key(&path) {
+                found.push(format!("`{}` belongs to nothing in the schema.", path.display()));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn path_of(directory: &str, provider: &str, type_name: &str) -> PathBuf {
+    let prefix = format!("{provider}_");
+    let short = type_name.strip_prefix(&prefix).unwrap_or(type_name);
+    Path::new(directory).join(format!("{short}.md"))
+}
+
+fn read(path: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

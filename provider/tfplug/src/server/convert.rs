@@ -1,0 +1,188 @@
+//! Between wire messages and the types of this crate.
+
+use crate::{
+    diagnostics::{Diagnostics, Severity},
+    log,
+    path::{Path, Step},
+    schema::{Attribute, Kind, Mode, Nesting, Schema},
+    value::{Type, Value},
+    wire::tfplugin6 as wire,
+};
+
+/// What this server can do.
+pub(super) fn capabilities() -> wire::ServerCapabilities {
+    wire::ServerCapabilities {
+        plan_destroy: true,
+        get_provider_schema_optional: true,
+        move_resource_state: false,
+        generate_resource_config: false,
+    }
+}
+
+/// Reads a value, or says that it cannot be read. Nothing at all is null.
+pub(super) fn decode(
+    wire: Option<&wire::DynamicValue>,
+    ty: &Type,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Value> {
+    let read = match wire {
+        Some(wire) if !wire.msgpack.is_empty() => Value::from_msgpack(&wire.msgpack, ty),
+        Some(wire) if !wire.json.is_empty() => Value::from_json(&wire.json, ty),
+        _ => Ok(Value::Null),
+    };
+    match read {
+        Ok(value) => Some(value),
+        Err(error) => {
+            diagnostics.error(
+                "Request cannot be read",
+                format!("Terraform sent a {what} that does not fit the provider's schema: {error}."),
+            );
+            None
+        }
+    }
+}
+
+/// Writes a value, or says that the provider made one that does not fit its schema.
+pub(super) fn encode(
+    value: &Value,
+    ty: &Type,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+) -> wire::DynamicValue {
+    match value.to_msgpack(ty) {
+        Ok(bytes) => wire::DynamicValue {
+            msgpack: bytes.into(),
+            json: Vec::new().into(),
+        },
+        Err(error) => {
+            diagnostics.error(
+                "Provider bug",
+                format!(
+                    "The provider made a {what} that does not fit its own schema: {error}. This is a bug in the \
+                     provider, not in the configuration. Please report it."
+                ),
+            );
+            null()
+        }
+    }
+}
+
+/// The null that is always valid.
+pub(super) fn null() -> wire::DynamicValue {
+    wire::DynamicValue {
+        msgpack: vec![0xc0].into(),
+        json: Vec::new().into(),
+    }
+}
+
+/// Takes the outcome of the author's code, or reports its panic.
+pub(super) fn report_panic<T>(
+    doing: &str,
+    caught: Result<T, String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    match caught {
+        Ok(value) => Some(value),
+        Err(note) => {
+            log::error("panicked", &[("while", doing)]);
+            diagnostics.error(
+                "Provider bug",
+                format!("The provider panicked while {doing}: {note}. This is a bug in the provider. Please report it."),
+            );
+            None
+        }
+    }
+}
+
+/// Writes diagnostics.
+pub(super) fn diagnostics(diagnostics: Diagnostics) -> Vec<wire::Diagnostic> {
+    diagnostics
+        .into_iter()
+        .map(|diagnostic| wire::Diagnostic {
+            severity: match diagnostic.severity {
+                Severity::Error => wire::diagnostic::Severity::Error.into(),
+                Severity::Warning => wire::diagnostic::Severity::Warning.into(),
+            },
+            summary: diagnostic.summary,
+            detail: diagnostic.detail,
+            attribute: diagnostic.path.map(|path| attribute_path(&path)),
+        })
+        .collect()
+}
+
+/// Writes a path. The wire cannot say an element of a set, so the path ends there.
+pub(super) fn attribute_path(path: &Path) -> wire::AttributePath {
+    use wire::attribute_path::step::Selector;
+    let steps = path
+        .sayable()
+        .steps()
+        .iter()
+        .filter_map(|step| match step {
+            Step::Attribute(name) => Some(Selector::AttributeName(name.clone())),
+            Step::Key(key) => Some(Selector::ElementKeyString(key.clone())),
+            Step::Index(index) => Some(Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX))),
+            Step::Element(_) => None,
+        })
+        .map(|selector| wire::attribute_path::Step {
+            selector: Some(selector),
+        })
+        .collect();
+    wire::AttributePath { steps }
+}
+
+/// Writes a schema.
+pub(super) fn schema(schema: &Schema) -> wire::Schema {
+    wire::Schema {
+        version: schema.version,
+        block: Some(wire::schema::Block {
+            version: schema.version,
+            attributes: attributes(&schema.attributes),
+            description: schema.description.clone(),
+            description_kind: wire::StringKind::Markdown.into(),
+            deprecated: schema.deprecation.is_some(),
+            deprecation_message: schema.deprecation.clone().unwrap_or_default(),
+            ..Default::default()
+        }),
+    }
+}
+
+fn attributes(attributes: &[Attribute]) -> Vec<wire::schema::Attribute> {
+    attributes
+        .iter()
+        .map(|attribute| {
+            let (ty, nested_type) = match &attribute.kind {
+                Kind::Plain(ty) => (ty.to_json().into_bytes(), None),
+                Kind::Nested(nesting, inner) => (Vec::new(), Some(object(*nesting, inner))),
+            };
+            wire::schema::Attribute {
+                name: attribute.name.clone(),
+                r#type: ty,
+                nested_type,
+                description: attribute.description.clone(),
+                description_kind: wire::StringKind::Markdown.into(),
+                required: attribute.mode == Mode::Required,
+                optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
+                computed: attribute.is_computed(),
+                sensitive: attribute.sensitive,
+                write_only: attribute.write_only,
+                deprecated: attribute.deprecation.is_some(),
+                deprecation_message: attribute.deprecation.clone().unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn object(nesting: Nesting, inner: &[Attribute]) -> wire::schema::Object {
+    use wire::schema::object::NestingMode;
+    let nesting = match nesting {
+        Nesting::Single => NestingMode::Single,
+        Nesting::List => NestingMode::List,
+        Nesting::Set => NestingMode::Set,
+        Nesting::Map => NestingMode::Map,
+    };
+    let mut object = wire::schema::Object::default();
+    object.attributes = attributes(inner);
+    object.set_nesting(nesting);
+    object
+}
