@@ -82,7 +82,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 fn malformed(path: &str, error: &impl Display) -> Failure {
     let what = without_values(&error.to_string());
     match path {
-        "" | "." | "?" => Failure::new(Code::MalformedBody, format!("the request body cannot be read: {what}")),
+        "" | "." | "?" => Failure::new(
+            Code::MalformedBody,
+            format!("the request body cannot be read: {what}"),
+        ),
         _ => Failure::at(
             Code::MalformedBody,
             path,
@@ -156,12 +159,24 @@ mod tests {
     #[test]
     fn a_malformed_body_is_an_error_at_its_field_that_shows_no_value() {
         for (body, field) in [
-            (r#"{"name": "n", "account_id": "a", "client_id": "c", "client_secret": 31415926}"#, Some("client_secret")),
-            (r#"{"name": "n", "account_id": "a", "client_id": "c", "client_secret": {"x": "31415926"}}"#, Some("client_secret")),
-            (r#"{"name": "n", "account_id": "a", "client_id": "c", "log_types": ["31415926"]}"#, Some("log_types[0]")),
+            (
+                r#"{"name": "n", "account_id": "a", "client_id": "c", "client_secret": 31415926}"#,
+                Some("client_secret"),
+            ),
+            (
+                r#"{"name": "n", "account_id": "a", "client_id": "c", "client_secret": {"x": "31415926"}}"#,
+                Some("client_secret"),
+            ),
+            (
+                r#"{"name": "n", "account_id": "a", "client_id": "c", "log_types": ["31415926"]}"#,
+                Some("log_types[0]"),
+            ),
             (r#"{"name": 31415926}"#, Some("name")),
             (r#""31415926""#, None),
-            (r#"{"name": "n", "account_id": "a", "client_id": "c"} 31415926"#, None),
+            (
+                r#"{"name": "n", "account_id": "a", "client_id": "c"} 31415926"#,
+                None,
+            ),
             (r#"{"name": "n""#, None),
             ("", None),
             (r#"{"name": "n"}"#, None),
@@ -174,8 +189,9 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_named_where_it_stands() {
-        let (field, detail) =
-            problem::<DestinationSpec>(r#"{"name": "n", "http": {"url": "https://e.example", "retries": 3}}"#);
+        let (field, detail) = problem::<DestinationSpec>(
+            r#"{"name": "n", "http": {"url": "https://e.example", "retries": 3}}"#,
+        );
         assert_eq!(field.as_deref(), Some("http.retries"), "{detail}");
         assert!(detail.contains("unknown field `retries`"), "{detail}");
     }
@@ -192,7 +208,11 @@ mod tests {
         assert_eq!(read("\"3\", \"4\"").unwrap(), Some(vec![3, 4]));
         assert_eq!(read("*").unwrap(), None);
         for text in ["3", "W/\"3\"", "\"x\"", "", "\"3"] {
-            assert_eq!(read(text).unwrap_err().problem.code(), Some(Code::MalformedRequest), "{text}");
+            assert_eq!(
+                read(text).unwrap_err().problem.code(),
+                Some(Code::MalformedRequest),
+                "{text}"
+            );
         }
     }
 }

@@ -43,7 +43,11 @@ pub(super) async fn create<S: Resource>(
     let secrets = secrets::merge(api, &id, spec, &[]).await?;
     spec.verify(api, None, &secrets).await?;
     let content = content(spec, secrets)?;
-    let created = api.store.create_object(S::KIND, &id, &content, idempotency).await?.map_err(refused)?;
+    let created = api
+        .store
+        .create_object(S::KIND, &id, &content, idempotency)
+        .await?
+        .map_err(refused)?;
     if let Created::New(object) = &created {
         info!(kind = S::KIND.noun(), id = object.id, "object created");
         (api.wake)();
@@ -78,10 +82,19 @@ pub(super) async fn replace<S: Resource>(
         let secrets = secrets::merge(api, id, spec, &stored).await?;
         spec.verify(api, Some(&spec_before), &secrets).await?;
         let content = content(spec, secrets)?;
-        match api.store.replace_object(S::KIND, id, generation, &content).await? {
+        match api
+            .store
+            .replace_object(S::KIND, id, generation, &content)
+            .await?
+        {
             Ok(object) => {
                 if object.generation != generation {
-                    info!(kind = S::KIND.noun(), id, generation = object.generation, "object changed");
+                    info!(
+                        kind = S::KIND.noun(),
+                        id,
+                        generation = object.generation,
+                        "object changed"
+                    );
                     (api.wake)();
                 }
                 return Ok(object);
@@ -110,7 +123,10 @@ pub(super) async fn remove<S: Resource>(
             Some(generation)
         }
     };
-    api.store.remove_object(S::KIND, id, generation).await?.map_err(refused)?;
+    api.store
+        .remove_object(S::KIND, id, generation)
+        .await?
+        .map_err(refused)?;
     info!(kind = S::KIND.noun(), id, "object removed");
     S::forget(api, id);
     (api.wake)();
@@ -189,7 +205,11 @@ fn stale_fields<S: Resource>(spec: &S, before: &S, now: Timestamp) -> Result<Vec
         let value = field_of(&now, field);
         value.is_some() && value == field_of(&then, field)
     };
-    Ok(broken_before.into_iter().map(|violation| violation.field).filter(|field| same(field)).collect())
+    Ok(broken_before
+        .into_iter()
+        .map(|violation| violation.field)
+        .filter(|field| same(field))
+        .collect())
 }
 
 fn field_of<'a>(value: &'a Value, field: &str) -> Option<&'a Value> {

@@ -25,12 +25,19 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Failu
     api.store.ready().await?;
     match (api.stalled)() {
         None => Ok("ok\n"),
-        Some(why) => Err(Failure::new(Code::StoreUnavailable, format!("the workers do not work: {why}"))),
+        Some(why) => Err(Failure::new(
+            Code::StoreUnavailable,
+            format!("the workers do not work: {why}"),
+        )),
     }
 }
 
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, Telemetry::CONTENT_TYPE)], api.telemetry.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, Telemetry::CONTENT_TYPE)],
+        api.telemetry.render(),
+    )
+        .into_response()
 }
 
 pub(super) async fn openapi() -> Response {

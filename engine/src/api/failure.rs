@@ -158,7 +158,9 @@ pub(super) fn refused(kind: Kind, refusal: Refusal) -> Failure {
         ),
         Refusal::Changed { generation } => Failure::new(
             Code::GenerationConflict,
-            format!("the {kind} has changed since it was read (it is at generation {generation}): read it again"),
+            format!(
+                "the {kind} has changed since it was read (it is at generation {generation}): read it again"
+            ),
         ),
         Refusal::InUse { by, count } => Failure::new(
             Code::InUse,
@@ -171,7 +173,10 @@ pub(super) fn refused(kind: Kind, refusal: Refusal) -> Failure {
 }
 
 fn users(by: &[Needs], count: u64) -> String {
-    let mut named: Vec<_> = by.iter().map(|needs| format!("the {} `{}`", needs.kind, needs.name)).collect();
+    let mut named: Vec<_> = by
+        .iter()
+        .map(|needs| format!("the {} `{}`", needs.kind, needs.name))
+        .collect();
     let unnamed = count.saturating_sub(by.len() as u64);
     if unnamed > 0 {
         named.push(format!("{unnamed} more"));

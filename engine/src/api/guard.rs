@@ -54,22 +54,34 @@ async fn admitted(
     }
     let work = async {
         // Probes must be answered while everything else waits.
-        let _turn = match route.open {
-            true => None,
-            false => Some(api.inner.turns.acquire().await.map_err(|error| Failure::internal(error.to_string()))?),
+        let _turn = if route.open {
+            None
+        } else {
+            let turn = api.inner.turns.acquire().await;
+            Some(turn.map_err(|error| Failure::internal(error.to_string()))?)
         };
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answer.map_err(|_| Failure::internal("the handler panicked"))
     };
-    api.clock.timeout(LONGEST_REQUEST, work).await.unwrap_or_else(|_| {
-        let detail = format!("the request was given up after {} seconds", LONGEST_REQUEST.as_secs());
-        Err(Failure::new(Code::TimedOut, detail))
-    })
+    api.clock
+        .timeout(LONGEST_REQUEST, work)
+        .await
+        .unwrap_or_else(|_| {
+            let detail = format!(
+                "the request was given up after {} seconds",
+                LONGEST_REQUEST.as_secs()
+            );
+            Err(Failure::new(Code::TimedOut, detail))
+        })
 }
 
 fn authorize(api: &Api, headers: &HeaderMap) -> Result<(), Failure> {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = shown.and_then(|shown| shown.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = shown
+        .and_then(|shown| shown.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
         Some((_, token)) if api.vault.equal(&Secret::from(token.trim()), &api.token) => Ok(()),
         Some(_) => Err(Failure::new(
@@ -93,7 +105,10 @@ pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next)
 
     let mut response = next.run(request).instrument(span.clone()).await;
 
-    let failure = response.extensions_mut().remove::<Failure>().or_else(|| unnamed(response.status()));
+    let failure = response
+        .extensions_mut()
+        .remove::<Failure>()
+        .or_else(|| unnamed(response.status()));
     if let Some(failure) = &failure {
         write_problem(&mut response, failure, &id);
     }
@@ -102,7 +117,10 @@ pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next)
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
-    let route = response.extensions().get::<Answered>().map_or("none", |answered| answered.0.path.as_str());
+    let route = response
+        .extensions()
+        .get::<Answered>()
+        .map_or("none", |answered| answered.0.path.as_str());
     let elapsed = api.clock.monotonic().saturating_sub(started);
     let labels = ApiLabels {
         method: word(&method),
@@ -110,18 +128,34 @@ pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next)
         status: response.status().as_u16(),
     };
     span.in_scope(|| log(&labels, elapsed, failure.as_ref()));
-    api.telemetry.api_request_seconds.observe(&RouteLabels { route }, elapsed.as_secs_f64());
+    api.telemetry
+        .api_request_seconds
+        .observe(&RouteLabels { route }, elapsed.as_secs_f64());
     api.telemetry.api_requests.add(&labels, 1);
     response
 }
 
 fn log(labels: &ApiLabels, elapsed: Duration, failure: Option<&Failure>) {
-    let ApiLabels { method, route, status } = *labels;
+    let ApiLabels {
+        method,
+        route,
+        status,
+    } = *labels;
     let elapsed_ms = elapsed.as_millis();
     let code = failure.map(|failure| failure.problem.code.as_str());
     match failure {
-        Some(Failure { cause: Some(cause), .. }) => {
-            error!(method, route, status, elapsed_ms, code, cause = &**cause, "request failed");
+        Some(Failure {
+            cause: Some(cause), ..
+        }) => {
+            error!(
+                method,
+                route,
+                status,
+                elapsed_ms,
+                code,
+                cause = &**cause,
+                "request failed"
+            );
         }
         Some(_) => info!(method, route, status, elapsed_ms, code, "request refused"),
         None if method == "GET" => debug!(method, route, status, elapsed_ms, "request answered"),
@@ -132,13 +166,19 @@ fn log(labels: &ApiLabels, elapsed: Duration, failure: Option<&Failure>) {
 /// The problem of an error answer that none of our handlers gave.
 fn unnamed(status: StatusCode) -> Option<Failure> {
     let (code, detail) = match status {
-        StatusCode::NOT_FOUND => (Code::NotFound, "this engine has no such route: `/openapi.json` lists them all"),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            (Code::MethodNotAllowed, "the route does not know this method: the header `Allow` lists those it knows")
-        }
+        StatusCode::NOT_FOUND => (
+            Code::NotFound,
+            "this engine has no such route: `/openapi.json` lists them all",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            Code::MethodNotAllowed,
+            "the route does not know this method: the header `Allow` lists those it knows",
+        ),
         StatusCode::PAYLOAD_TOO_LARGE => (Code::BodyTooLarge, "the request body is too large"),
         status if status.is_client_error() => (Code::MalformedRequest, "the request cannot be read"),
-        status if status.is_server_error() => return Some(Failure::internal(format!("an answer of status {status}"))),
+        status if status.is_server_error() => {
+            return Some(Failure::internal(format!("an answer of status {status}")));
+        }
         _ => return None,
     };
     Some(Failure::new(code, detail))
@@ -153,7 +193,10 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
     *response.status_mut() = parts;
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     if unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -163,9 +206,14 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
 fn request_id(headers: &HeaderMap) -> String {
     let sane = |id: &&str| {
         (1..=LONGEST_REQUEST_ID).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
     };
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(sane);
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(sane);
     given.map_or_else(new_request_id, ToOwned::to_owned)
 }
 

@@ -15,7 +15,6 @@
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
 mod body;
-mod dead_letters;
 mod declare;
 mod engine;
 mod failure;
@@ -27,7 +26,6 @@ mod route;
 mod secrets;
 mod serve;
 mod sources;
-mod status;
 #[cfg(test)]
 mod tests;
 
@@ -148,12 +146,16 @@ impl Deref for Api {
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

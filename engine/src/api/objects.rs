@@ -57,7 +57,10 @@ pub(super) async fn create<S: Resource>(
     let idempotency = idempotency_key(&headers)?.map(|key| {
         // Keyed, since the body may hold a secret that could be guessed from a plain digest.
         let text = Secret::from(String::from_utf8_lossy(&body.bytes).into_owned());
-        let digest = api.vault.fingerprint("idempotency", &[(key.as_str(), &text)]).into_bytes();
+        let digest = api
+            .vault
+            .fingerprint("idempotency", &[(key.as_str(), &text)])
+            .into_bytes();
         Idempotency { key, digest }
     });
     let (status, object) = match declare::create(&api, &body.value, idempotency.as_ref()).await? {

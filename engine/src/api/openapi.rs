@@ -12,7 +12,6 @@ use super::route::{Answer, Parameter, Route, table};
 const ALWAYS: [Code; 2] = [Code::Internal, Code::TimedOut];
 /// What any route behind the token may answer beside that.
 const GUARDED: [Code; 2] = [Code::Unauthorized, Code::StoreUnavailable];
-/// What a probe of readiness may answer beside [`ALWAYS`].
 const TOKEN: &str = "token";
 
 /// The document as text; it is the same for the whole life of the process.
@@ -32,7 +31,10 @@ pub(super) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in table() {
         let method = route.method.as_str().to_lowercase();
-        paths.entry(&route.path).or_default().insert(method, operation(route, &mut generator));
+        paths
+            .entry(&route.path)
+            .or_default()
+            .insert(method, operation(route, &mut generator));
     }
     let mut tags: Vec<&str> = Vec::new();
     for route in table() {
@@ -74,8 +76,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "name": "X-Request-Id", "in": "header", "required": false, "schema": { "type": "string", "maxLength": 128 },
         "description": "A name for the request in the engine's log; one is made where it is left out.",
     });
-    let mut parameters: Vec<Value> =
-        route.parameters.iter().map(|parameter| parameter_object(parameter, generator)).collect();
+    let mut parameters: Vec<Value> = route
+        .parameters
+        .iter()
+        .map(|parameter| parameter_object(parameter, generator))
+        .collect();
     parameters.push(request_id);
     let mut operation = json!({
         "operationId": route.operation,
@@ -107,7 +112,10 @@ fn parameter_object(parameter: &Parameter, generator: &mut SchemaGenerator) -> V
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
     for answer in &route.answers {
-        responses.insert(answer.status.as_u16().to_string(), answer_object(answer, generator));
+        responses.insert(
+            answer.status.as_u16().to_string(),
+            answer_object(answer, generator),
+        );
     }
     let guarded: &[Code] = if route.open { &[] } else { &GUARDED };
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
@@ -118,7 +126,10 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         }
     }
     for (status, codes) in by_status {
-        let told: Vec<_> = codes.iter().map(|code| format!("`{code}`: {}.", code.title())).collect();
+        let told: Vec<_> = codes
+            .iter()
+            .map(|code| format!("`{code}`: {}.", code.title()))
+            .collect();
         let problem = json!({
             "description": told.join(" "),
             "headers": { "X-Request-Id": request_id_header() },
@@ -136,7 +147,10 @@ fn answer_object(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
     headers.insert("X-Request-Id".to_owned(), request_id_header());
     for header in &answer.headers {
         let schema = (header.schema)(generator);
-        headers.insert(header.name.to_owned(), json!({ "description": header.text, "schema": schema }));
+        headers.insert(
+            header.name.to_owned(),
+            json!({ "description": header.text, "schema": schema }),
+        );
     }
     let mut object = json!({ "description": answer.text, "headers": headers });
     if let Some((media, schema)) = answer.content {

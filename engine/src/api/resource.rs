@@ -58,7 +58,9 @@ impl Resource for SourceSpec {
             return Ok(());
         }
         let Some(secret) = secrets.secret("client_secret") else {
-            return Err(Failure::internal("a source without a secret was about to be verified"));
+            return Err(Failure::internal(
+                "a source without a secret was about to be verified",
+            ));
         };
         let breaches = breaches(self, ask(api, self, secret).await);
         Failure::all(breaches)
@@ -70,11 +72,7 @@ impl Resource for SourceSpec {
 }
 
 /// Asks Zoom about every log type of a source.
-pub(super) async fn ask(
-    api: &Api,
-    spec: &SourceSpec,
-    secret: &Secret,
-) -> Vec<(LogType, Option<CheckFault>)> {
+pub(super) async fn ask(api: &Api, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
     api.source_check.check(spec, secret).await
 }
 
@@ -88,7 +86,10 @@ fn breaches(spec: &SourceSpec, answers: Vec<(LogType, Option<CheckFault>)>) -> V
             Some(field) => field,
             None => "",
         };
-        if !breaches.iter().any(|known| known.code == fault.code && known.detail == fault.detail) {
+        if !breaches
+            .iter()
+            .any(|known| known.code == fault.code && known.detail == fault.detail)
+        {
             breaches.push(Breach::new(fault.code, field, fault.detail));
         }
     }
@@ -110,7 +111,10 @@ fn field_of(code: Code) -> Option<&'static str> {
 impl Resource for DestinationSpec {
     fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
         let file = self.file.as_ref().and_then(|file| outside_roots(api, &file.path));
-        let http = self.http.as_ref().and_then(|http| refused_address(api, "http.url", &http.url));
+        let http = self
+            .http
+            .as_ref()
+            .and_then(|http| refused_address(api, "http.url", &http.url));
         file.into_iter().chain(http).collect()
     }
 
@@ -123,7 +127,10 @@ impl Resource for DestinationSpec {
 impl Resource for AlarmChannelSpec {
     fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
         let webhook = self.webhook.as_ref();
-        webhook.and_then(|webhook| refused_address(api, "webhook.url", &webhook.url)).into_iter().collect()
+        webhook
+            .and_then(|webhook| refused_address(api, "webhook.url", &webhook.url))
+            .into_iter()
+            .collect()
     }
 }
 

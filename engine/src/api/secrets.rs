@@ -30,7 +30,10 @@ pub(super) struct Merged {
 impl Merged {
     /// The secret in a field, wherever it comes from.
     pub(super) fn secret(&self, field: &str) -> Option<&Secret> {
-        self.usable.iter().find(|(name, _)| *name == field).map(|(_, secret)| secret)
+        self.usable
+            .iter()
+            .find(|(name, _)| *name == field)
+            .map(|(_, secret)| secret)
     }
 
     /// Whether the stored value of a field is new or gone.
@@ -78,22 +81,33 @@ pub(super) async fn merge<S: Spec>(
             After::Absent if field.required => missing.push(Breach::new(
                 Code::MissingSecret,
                 field.field,
-                format!("`{0}` is neither given nor stored: set it, or `{0}_ref`", field.field),
+                format!(
+                    "`{0}` is neither given nor stored: set it, or `{0}_ref`",
+                    field.field
+                ),
             )),
             After::Absent | After::Stored { .. } => {}
         }
     }
     Failure::all(missing)?;
     if !kept.is_empty() {
-        let fields: Vec<_> =
-            merged.usable.iter().filter(|(field, _)| kept.contains(field)).map(|(f, s)| (*f, s)).collect();
+        let fields: Vec<_> = merged
+            .usable
+            .iter()
+            .filter(|(field, _)| kept.contains(field))
+            .map(|(f, s)| (*f, s))
+            .collect();
         merged.fingerprint = Some(api.vault.fingerprint(id, &fields));
     }
     Ok(merged)
 }
 
 enum After {
-    Stored { sealed: Vec<u8>, secret: Secret, same: bool },
+    Stored {
+        sealed: Vec<u8>,
+        secret: Secret,
+        same: bool,
+    },
     Referred(Secret),
     Absent,
 }
@@ -108,7 +122,12 @@ async fn after<S: Spec>(
 ) -> Result<After, Failure> {
     let faulty = |error| vaulted(field.field, &error);
     if let Some(reference) = field.reference {
-        return api.vault.resolve_ref(reference).await.map(After::Referred).map_err(faulty);
+        return api
+            .vault
+            .resolve_ref(reference)
+            .await
+            .map(After::Referred)
+            .map_err(faulty);
     }
     match (field.value, before) {
         (Some(value), _) if value.is_empty() => Ok(After::Absent),
@@ -145,9 +164,8 @@ fn has_room<S: Spec>(spec: &S, field: &str, now: Timestamp) -> bool {
         return false;
     };
     let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
-    let parent = parent.split('.').filter(|part| !part.is_empty()).fold(Some(&mut probe), |at, part| {
-        at.and_then(|at| at.get_mut(part))
-    });
+    let mut parts = parent.split('.').filter(|part| !part.is_empty());
+    let parent = parts.try_fold(&mut probe, |at, part| at.get_mut(part));
     let Some(Value::Object(parent)) = parent else {
         return false;
     };

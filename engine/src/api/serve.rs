@@ -10,8 +10,8 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -33,18 +33,13 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
+        while let Some(ended) = connections.try_join_next() {
+            note(ended);
+        }
+        let (stream, place) = tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                note(ended);
-                continue;
-            }
-            Ok(place) = Arc::clone(&places).acquire_owned() => place,
-        };
-        let stream = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            accepted = accept(&listener, &places) => match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     api.clock.sleep(ACCEPT_PAUSE).await;
@@ -64,10 +59,31 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) {
             note(ended);
         }
     };
-    if api.clock.timeout(api.limits.shutdown_deadline, ending).await.is_err() {
-        warn!(left = connections.len(), "requests did not end within the deadline and are broken off");
+    if api
+        .clock
+        .timeout(api.limits.shutdown_deadline, ending)
+        .await
+        .is_err()
+    {
+        warn!(
+            left = connections.len(),
+            "requests did not end within the deadline and are broken off"
+        );
         connections.shutdown().await;
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
@@ -91,9 +107,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     }
 }
 
-fn note(ended: Result<(), tokio::task::JoinError>) {
+fn note(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        let error = io::Error::other(error);
         warn!(%error, "a connection failed");
     }
 }
