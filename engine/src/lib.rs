@@ -8,6 +8,7 @@
 //! | 0 pure | [`model`] |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod http;

@@ -15,9 +15,11 @@
 //! or has no effect on its outcome; it never leaves half of one.
 
 mod budgets;
+pub mod catalog;
 mod delivery;
 mod error;
 mod feeds;
+mod follow;
 mod intake;
 mod meta;
 mod open;
