@@ -42,7 +42,10 @@ pub fn judge<S: Spec>(
         let violations = spec.validate(Timestamp::now());
         agreed = Some(match agreed {
             None => violations,
-            Some(before) => before.into_iter().filter(|violation| violations.contains(violation)).collect(),
+            Some(before) => before
+                .into_iter()
+                .filter(|violation| violations.contains(violation))
+                .collect(),
         });
         if unknown.is_empty() {
             break;
@@ -83,7 +86,9 @@ fn unreadable<S: Spec>(
 
 /// Whether the field is an instant that the prior state has as well.
 fn is_old_instant(attributes: &[Attribute], field: &str, config: &Value, prior: Option<&Value>) -> bool {
-    let Some(attribute) = attributes.iter().find(|attribute| attribute.name == field) else { return false };
+    let Some(attribute) = attributes.iter().find(|attribute| attribute.name == field) else {
+        return false;
+    };
     schema::is_instant(attribute)
         && prior.is_none_or(|prior| attribute.means_same(prior.get(field), config.get(field)))
 }
@@ -108,9 +113,16 @@ fn unknown_fields(config: &Value) -> Vec<String> {
 /// the top-level attributes are set.
 fn overlap(a: &str, b: &str) -> bool {
     let inside = |inner: &str, outer: &str| {
-        inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']))
+        inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
     };
-    if b.is_empty() { !a.contains('.') } else { inside(a, b) || inside(b, a) }
+    if b.is_empty() {
+        !a.contains('.')
+    } else {
+        inside(a, b) || inside(b, a)
+    }
 }
 
 /// Writes a configuration as JSON, with stand-ins for what is required and not known.
@@ -121,7 +133,9 @@ fn stand_in(attributes: &[Attribute], config: &Value, duration: Option<&str>) ->
         let json = match (value, &attribute.kind) {
             (Value::Null, _) => None,
             (Value::Unknown, _) => placeholder(attribute, duration),
-            (Value::Object(_), Kind::Nested(_, inner)) => Some(Json::Object(stand_in(inner, value, duration))),
+            (Value::Object(_), Kind::Nested(_, inner)) => {
+                Some(Json::Object(stand_in(inner, value, duration)))
+            }
             _ => Some(json::from_value(value)),
         };
         if let Some(json) = json {
