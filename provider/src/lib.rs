@@ -1,1 +1,28 @@
-//! Under construction.
+//! Terraform provider for `zoom-log-engine`: Zoom's audit logs as code.
+//!
+//! A noun that users can write is defined once, in `engine-api`. This crate turns the JSON Schema of each spec into a
+//! Terraform schema ([`schema`]), and one generic resource ([`catalog`]) creates, reads, updates, deletes and imports
+//! all of them through the engine's API. What changes by itself, such as health and positions, lives in a data source
+//! ([`status`]) and never in a resource, so that an untouched configuration plans nothing.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`provider`] | the provider's configuration, and the client it makes |
+//! | [`schema`] | JSON Schema to Terraform schema |
+//! | [`json`] | values to JSON and back |
+//! | [`catalog`] | the resources |
+//! | [`secrets`] | which secrets to compare and to send, and what that means for the plan |
+//! | [`judge`] | the engine's own rules at plan time, where unknown values allow it |
+//! | [`problem`] | errors of the engine as diagnostics at their attributes |
+//! | [`status`] | the data source |
+
+pub mod catalog;
+pub mod json;
+pub mod judge;
+pub mod problem;
+pub mod provider;
+pub mod schema;
+pub mod secrets;
+pub mod status;
+
+pub use provider::Zoom;

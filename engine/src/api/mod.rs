@@ -28,6 +28,7 @@ mod serve;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod zoom_check;
 
 use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 

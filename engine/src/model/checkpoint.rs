@@ -39,7 +39,9 @@ pub struct ReadSummary {
     pub rows: u64,
     /// The sum of the rows' hashes: equal multisets have equal sums, in whatever order they were read.
     pub digest: u128,
-    /// The newest day of which more rows were seen than are certain.
+    /// The oldest day of which more rows were seen than are certain; [`Day::UNDATED`] where only undated rows were.
+    pub oldest_surplus: Day,
+    /// The newest such day.
     pub newest_surplus: Day,
     /// How many reads in a row have left the counts uncertain.
     pub tries: u32,

@@ -184,7 +184,12 @@ pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages:
                 } else {
                     window.to.plus(1).start()
                 };
-                checkpoint.watermark = checkpoint.watermark.max(end.min(began));
+                // Nor may a day of which rows were seen that are not in the log yet.
+                let certain = match &open {
+                    Some(open) if open.oldest_surplus != Day::UNDATED => open.oldest_surplus.start(),
+                    _ => began,
+                };
+                checkpoint.watermark = checkpoint.watermark.max(end.min(certain).min(began));
             }
             let whole = matches!(read, Read::Sweep(_)) && window.to >= today;
             if whole {

@@ -11,7 +11,7 @@
 //! | modules | what |
 //! |---|---|
 //! | [`wire`] | messages and services, generated |
-//! | [`value`], [`path`], [`diagnostics`], [`schema`] | the words of Terraform, without the wire |
+//! | [`value`], [`path`], [`diagnostics`], [`schema`], [`private`] | the words of Terraform, without the wire |
 //! | [`plan`], [`rules`] | pure: how a plan is made, and what core will refuse |
 //! | [`provider`], [`resource`], [`data_source`] | what the author writes |
 //! | [`server`] | wire messages in, the author's code in the middle, checked messages out |
@@ -131,6 +131,7 @@ pub mod docs;
 pub mod log;
 pub mod path;
 pub mod plan;
+pub mod private;
 mod process;
 pub mod provider;
 pub mod resource;

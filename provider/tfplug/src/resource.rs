@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::{
     diagnostics::Diagnostics,
     path::Path,
+    private::Private,
     provider::Context,
     schema::Schema,
     value::{CodecError, Type, Value},
@@ -84,6 +85,8 @@ pub struct PlanRequest<'a> {
     pub prior: &'a Value,
     /// The configuration, the only place with write-only values.
     pub config: &'a Value,
+    /// What earlier operations remembered.
+    pub private: &'a Private,
 }
 
 impl PlanRequest<'_> {
@@ -121,6 +124,8 @@ pub struct CreateRequest<'a> {
 pub struct ReadRequest<'a> {
     /// The state known so far.
     pub state: &'a Value,
+    /// What earlier operations remembered.
+    pub private: &'a Private,
 }
 
 /// What [`Resource::update`] gets.
@@ -133,6 +138,8 @@ pub struct UpdateRequest<'a> {
     pub prior: &'a Value,
     /// The plan.
     pub plan: &'a Value,
+    /// What earlier operations remembered.
+    pub private: &'a Private,
 }
 
 /// What [`Resource::delete`] gets.
@@ -180,6 +187,8 @@ impl fmt::Debug for StoredState<'_> {
 pub struct StateResponse {
     /// What exists; none if nothing does.
     pub state: Option<Value>,
+    /// What to remember: at first what earlier operations did. Upgrades and data sources remember nothing.
+    pub private: Private,
     /// What to tell the practitioner.
     pub diagnostics: Diagnostics,
 }

@@ -8,6 +8,7 @@ use crate::{
     log,
     path::Path,
     plan,
+    private::Private,
     provider::Provider,
     resource::{
         CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, StateResponse, StoredState,
@@ -118,11 +119,14 @@ impl<P: Provider> Inner<P> {
         request: wire::read_resource::Request,
     ) -> wire::read_resource::Response {
         let mut diagnostics = Diagnostics::new();
-        let state = self.read_resource_into(&request, &mut diagnostics).await;
+        let mut private = Private::read(&request.private);
+        let state = self
+            .read_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         wire::read_resource::Response {
             new_state: Some(state.unwrap_or_else(convert::null)),
             diagnostics: convert::diagnostics(diagnostics),
-            private: request.private,
+            private: private.write(),
             new_identity: request.current_identity,
             deferred: None,
         }
@@ -131,6 +135,7 @@ impl<P: Provider> Inner<P> {
     async fn read_resource_into(
         &self,
         request: &wire::read_resource::Request,
+        private: &mut Private,
         diagnostics: &mut Diagnostics,
     ) -> Option<wire::DynamicValue> {
         let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
@@ -141,10 +146,15 @@ impl<P: Provider> Inner<P> {
         let context = self.context(request.client_capabilities);
         let mut response = StateResponse {
             state: Some(current.clone()),
+            private: private.clone(),
             ..StateResponse::default()
         };
-        let caught =
-            caught::run(resource.read(&context, ReadRequest { state: &current }, &mut response)).await;
+        let reading = ReadRequest {
+            state: &current,
+            private,
+        };
+        let caught = caught::run(resource.read(&context, reading, &mut response)).await;
+        *private = response.private;
         diagnostics.extend(response.diagnostics);
         convert::report_panic("reading a resource", caught, diagnostics);
         let Some(mut state) = response.state else {
@@ -199,9 +209,11 @@ impl<P: Provider> Inner<P> {
         }
         let schema = &compiled.schema;
         let plan = plan::prepare(schema, &prior, &config, proposed, diagnostics);
+        let private = Private::read(&request.prior_private);
         let question = PlanRequest {
             prior: &prior,
             config: &config,
+            private: &private,
         };
         let mut response = PlanResponse {
             plan,
@@ -239,11 +251,14 @@ impl<P: Provider> Inner<P> {
         request: wire::apply_resource_change::Request,
     ) -> wire::apply_resource_change::Response {
         let mut diagnostics = Diagnostics::new();
-        let state = self.apply_resource_into(&request, &mut diagnostics).await;
+        let mut private = Private::read(&request.planned_private);
+        let state = self
+            .apply_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         wire::apply_resource_change::Response {
             // Without a schema or a readable request nothing was done, and the prior state still stands.
             new_state: state.or(request.prior_state).or_else(|| Some(convert::null())),
-            private: request.planned_private,
+            private: private.write(),
             diagnostics: convert::diagnostics(diagnostics),
             new_identity: request.planned_identity,
             ..Default::default()
@@ -253,6 +268,7 @@ impl<P: Provider> Inner<P> {
     async fn apply_resource_into(
         &self,
         request: &wire::apply_resource_change::Request,
+        private: &mut Private,
         diagnostics: &mut Diagnostics,
     ) -> Option<wire::DynamicValue> {
         let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
@@ -288,16 +304,19 @@ impl<P: Provider> Inner<P> {
             )
         } else {
             response.state = Some(prior.clone());
+            response.private.clone_from(private);
             let update = UpdateRequest {
                 config: &config,
                 prior: &prior,
                 plan: &plan,
+                private,
             };
             (
                 "updated",
                 caught::run(resource.update(&context, update, &mut response)).await,
             )
         };
+        *private = response.private;
         diagnostics.extend(response.diagnostics);
         convert::report_panic("changing a resource", caught, diagnostics);
 
@@ -337,12 +356,15 @@ impl<P: Provider> Inner<P> {
         request: wire::import_resource_state::Request,
     ) -> wire::import_resource_state::Response {
         let mut diagnostics = Diagnostics::new();
-        let state = self.import_resource_into(&request, &mut diagnostics).await;
+        let mut private = Private::default();
+        let state = self
+            .import_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         let imported_resources = state
             .map(|state| wire::import_resource_state::ImportedResource {
                 type_name: request.type_name.clone(),
                 state: Some(state),
-                private: Vec::new(),
+                private: private.write(),
                 identity: request.identity,
             })
             .into_iter()
@@ -357,12 +379,14 @@ impl<P: Provider> Inner<P> {
     async fn import_resource_into(
         &self,
         request: &wire::import_resource_state::Request,
+        private: &mut Private,
         diagnostics: &mut Diagnostics,
     ) -> Option<wire::DynamicValue> {
         let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
         let context = self.context(request.client_capabilities);
         let mut response = StateResponse::default();
         let caught = caught::run(resource.import(&context, &request.id, &mut response)).await;
+        *private = response.private;
         let failed = response.diagnostics.has_errors();
         diagnostics.extend(response.diagnostics);
         convert::report_panic("importing a resource", caught, diagnostics)?;

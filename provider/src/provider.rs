@@ -1,0 +1,184 @@
+//! The provider: where the engine is, and how to speak to it.
+
+use std::{env, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
+use tfplug::{
+    data_source::DataSource,
+    diagnostics::Diagnostics,
+    provider::{ConfigureRequest, Provider},
+    resource::Resource,
+    schema::{Attribute, Schema},
+    value::Value,
+};
+
+use crate::{catalog::Catalog, status::SourceStatusSource};
+
+const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
+const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
+
+/// Reads a variable of the environment; a test brings its own.
+type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The provider.
+#[derive(Clone)]
+pub struct Zoom {
+    environment: Environment,
+}
+
+impl fmt::Debug for Zoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zoom").finish_non_exhaustive()
+    }
+}
+
+impl Default for Zoom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Zoom {
+    /// Returns the provider with the environment of the process.
+    pub fn new() -> Self {
+        Self::with_environment(|name| env::var(name).ok())
+    }
+
+    /// Returns the provider with another environment.
+    pub fn with_environment(environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self {
+            environment: Arc::new(environment),
+        }
+    }
+
+    /// Returns a setting from the configuration, else from the environment; nothing while it is unknown.
+    fn setting(
+        &self,
+        config: &Value,
+        (attribute, variable): (&str, &str),
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
+        let value = config.get(attribute);
+        if value.is_unknown() {
+            return None;
+        }
+        let found = value
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| (self.environment)(variable));
+        let found = found.filter(|text| !text.is_empty());
+        if found.is_none() {
+            diagnostics.attribute_error(
+                attribute,
+                "The provider is not configured",
+                format!(
+                    "Set `{attribute}` in the provider's configuration, or `{variable}` in the environment."
+                ),
+            );
+        }
+        found
+    }
+}
+
+/// What the configuration says about the engine.
+#[derive(Debug)]
+pub enum Engine {
+    /// It can be spoken to.
+    Known(Client),
+    /// Its URL or token comes from something that does not exist yet.
+    Unknown,
+}
+
+impl Engine {
+    /// Returns the client, or says that there is none yet.
+    pub fn client(&self, diagnostics: &mut Diagnostics) -> Option<&Client> {
+        match self {
+            Self::Known(client) => Some(client),
+            Self::Unknown => {
+                diagnostics.error(
+                    "The engine is not known yet",
+                    format!(
+                        "`{}` or `{}` of the provider depends on something that has not been created yet. Create that \
+                         first, for example with `-target`.",
+                        URL.0, TOKEN.0
+                    ),
+                );
+                None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Zoom {
+    type Data = Engine;
+
+    fn schema(&self) -> Schema {
+        Schema::new([
+            Attribute::string(URL.0).describe(format!(
+                "The URL of the engine's API, such as `http://127.0.0.1:8420`. From the environment: `{}`.",
+                URL.1
+            )),
+            Attribute::string(TOKEN.0)
+                .sensitive()
+                .describe(format!("The token for the engine's API. From the environment: `{}`.", TOKEN.1)),
+        ])
+        .describe(
+            "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
+             delivers it, and whom it tells when logs stop.",
+        )
+    }
+
+    async fn configure(
+        &self,
+        request: ConfigureRequest<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Engine> {
+        let url = self.setting(request.config, URL, diagnostics);
+        let token = self.setting(request.config, TOKEN, diagnostics);
+        if diagnostics.has_errors() {
+            return None;
+        }
+        let (Some(url), Some(token)) = (url, token) else {
+            return Some(Engine::Unknown);
+        };
+        let agent = format!(
+            "terraform-provider-zoom/{} Terraform/{}",
+            env!("CARGO_PKG_VERSION"),
+            request.terraform_version
+        );
+        match Client::new(&url, Secret::from(token), &agent) {
+            Ok(client) => Some(Engine::Known(client)),
+            Err(error) => {
+                diagnostics.attribute_error(
+                    URL.0,
+                    "The engine's URL cannot be used",
+                    format!("The URL of the engine is not one that can be connected to: {error}."),
+                );
+                None
+            }
+        }
+    }
+
+    fn resources(&self) -> Vec<Box<dyn Resource<Engine>>> {
+        vec![
+            Box::new(Catalog::<SourceSpec>::new(
+                "zoom_log_source",
+                "client_secret_version",
+            )),
+            Box::new(Catalog::<DestinationSpec>::new(
+                "zoom_log_destination",
+                "secrets_version",
+            )),
+            Box::new(Catalog::<AlarmChannelSpec>::new(
+                "zoom_log_alarm_channel",
+                "secrets_version",
+            )),
+        ]
+    }
+
+    fn data_sources(&self) -> Vec<Box<dyn DataSource<Engine>>> {
+        vec![Box::new(SourceStatusSource)]
+    }
+}
