@@ -46,14 +46,21 @@ pub struct Catalog<S> {
 
 impl<S> fmt::Debug for Catalog<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Catalog").field("type_name", &self.type_name).finish_non_exhaustive()
+        f.debug_struct("Catalog")
+            .field("type_name", &self.type_name)
+            .finish_non_exhaustive()
     }
 }
 
 impl<S: Spec> Catalog<S> {
     /// Returns the resource with this type name and version attribute.
     pub fn new(type_name: &'static str, version: &'static str) -> Self {
-        Self { type_name, version, schema: OnceLock::new(), spec: PhantomData }
+        Self {
+            type_name,
+            version,
+            schema: OnceLock::new(),
+            spec: PhantomData,
+        }
     }
 
     fn compiled(&self) -> &Schema {
@@ -75,7 +82,9 @@ impl<S: Spec> Catalog<S> {
 
     /// Takes what the engine holds after a write.
     fn written(&self, view: &View<S>, response: &mut StateResponse) {
-        response.private.set(APPLIED, view.credential_fingerprint.as_deref());
+        response
+            .private
+            .set(APPLIED, view.credential_fingerprint.as_deref());
         response.state = Some(self.state(view));
     }
 
@@ -96,20 +105,20 @@ impl<S: Spec> Catalog<S> {
         id: &str,
         candidates: &BTreeMap<String, String>,
     ) -> Result<bool, Error> {
-        let candidates =
-            candidates.iter().map(|(field, secret)| (field.clone(), Json::from(secret.as_str()))).collect();
+        let candidates = candidates
+            .iter()
+            .map(|(field, secret)| (field.clone(), Json::from(secret.as_str())))
+            .collect();
         let result = client.compare(S::KIND, id, &Json::Object(candidates)).await?;
         Ok(result.matches.values().all(|matches| *matches))
     }
 
-    async fn try_update(
-        client: &Client,
-        id: &str,
-        spec: &Json,
-    ) -> Result<Option<View<S>>, Error> {
+    async fn try_update(client: &Client, id: &str, spec: &Json) -> Result<Option<View<S>>, Error> {
         let mut tries = 0;
         loop {
-            let Some(current) = client.get::<S>(id).await? else { return Ok(None) };
+            let Some(current) = client.get::<S>(id).await? else {
+                return Ok(None);
+            };
             tries += 1;
             match client.update::<S>(id, current.generation, spec).await {
                 Err(Error::Problem(problem))
@@ -140,7 +149,9 @@ impl<S: Spec> Catalog<S> {
 async fn list_by_name<S: Spec>(client: Client, name: String) -> Result<Items<View<S>>, Error> {
     let runtime = Handle::current();
     let listing = move || runtime.block_on(client.list::<S>(Some(&name), None));
-    task::spawn_blocking(listing).await.unwrap_or_else(|error| Err(Error::Malformed(error.to_string())))
+    task::spawn_blocking(listing)
+        .await
+        .unwrap_or_else(|error| Err(Error::Malformed(error.to_string())))
 }
 
 #[async_trait]
@@ -163,7 +174,12 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         request: PlanRequest<'_>,
         response: &mut PlanResponse,
     ) {
-        judge::judge::<S>(self.attributes(), request.config, Some(request.prior), &mut response.diagnostics);
+        judge::judge::<S>(
+            self.attributes(),
+            request.config,
+            Some(request.prior),
+            &mut response.diagnostics,
+        );
         if request.is_create() || response.diagnostics.has_errors() {
             return;
         }
@@ -185,7 +201,12 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
                     Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
                         Ok(all) => all,
                         Err(error) => {
-                            self.fails(&error, "compare the secrets of", request.config, &mut response.diagnostics);
+                            self.fails(
+                                &error,
+                                "compare the secrets of",
+                                request.config,
+                                &mut response.diagnostics,
+                            );
                             return;
                         }
                     },
@@ -199,14 +220,24 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         }
     }
 
-    async fn create(&self, context: &Context<Engine>, request: CreateRequest<'_>, response: &mut StateResponse) {
-        let Some(client) = context.data().and_then(|engine| engine.client(&mut response.diagnostics)) else {
+    async fn create(
+        &self,
+        context: &Context<Engine>,
+        request: CreateRequest<'_>,
+        response: &mut StateResponse,
+    ) {
+        let Some(client) = context
+            .data()
+            .and_then(|engine| engine.client(&mut response.diagnostics))
+        else {
             return;
         };
         let key = match idempotency_key() {
             Ok(key) => key,
             Err(error) => {
-                response.diagnostics.error("No random numbers", format!("The system gives none: {error}."));
+                response
+                    .diagnostics
+                    .error("No random numbers", format!("The system gives none: {error}."));
                 return;
             }
         };
@@ -218,7 +249,10 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
     }
 
     async fn read(&self, context: &Context<Engine>, request: ReadRequest<'_>, response: &mut StateResponse) {
-        let Some(client) = context.data().and_then(|engine| engine.client(&mut response.diagnostics)) else {
+        let Some(client) = context
+            .data()
+            .and_then(|engine| engine.client(&mut response.diagnostics))
+        else {
             return;
         };
         let id = request.state.get(ID).as_str().unwrap_or_default();
@@ -232,8 +266,16 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         }
     }
 
-    async fn update(&self, context: &Context<Engine>, request: UpdateRequest<'_>, response: &mut StateResponse) {
-        let Some(client) = context.data().and_then(|engine| engine.client(&mut response.diagnostics)) else {
+    async fn update(
+        &self,
+        context: &Context<Engine>,
+        request: UpdateRequest<'_>,
+        response: &mut StateResponse,
+    ) {
+        let Some(client) = context
+            .data()
+            .and_then(|engine| engine.client(&mut response.diagnostics))
+        else {
             return;
         };
         let id = request.prior.get(ID).as_str().unwrap_or_default();
@@ -245,15 +287,25 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
                 response.state = None;
                 response.diagnostics.error(
                     format!("The {} is gone", S::KIND),
-                    format!("The {} was deleted at the engine after this plan was made. Plan again.", S::KIND),
+                    format!(
+                        "The {} was deleted at the engine after this plan was made. Plan again.",
+                        S::KIND
+                    ),
                 );
             }
             Err(error) => self.fails(&error, "update", request.config, &mut response.diagnostics),
         }
     }
 
-    async fn delete(&self, context: &Context<Engine>, request: DeleteRequest<'_>, diagnostics: &mut Diagnostics) {
-        let Some(client) = context.data().and_then(|engine| engine.client(diagnostics)) else { return };
+    async fn delete(
+        &self,
+        context: &Context<Engine>,
+        request: DeleteRequest<'_>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let Some(client) = context.data().and_then(|engine| engine.client(diagnostics)) else {
+            return;
+        };
         let id = request.state.get(ID).as_str().unwrap_or_default();
         if let Err(error) = client.delete(S::KIND, id).await {
             self.fails(&error, "delete", &Value::Null, diagnostics);
@@ -261,7 +313,10 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
     }
 
     async fn import(&self, context: &Context<Engine>, id: &str, response: &mut StateResponse) {
-        let Some(client) = context.data().and_then(|engine| engine.client(&mut response.diagnostics)) else {
+        let Some(client) = context
+            .data()
+            .and_then(|engine| engine.client(&mut response.diagnostics))
+        else {
             return;
         };
         match Self::find(client, id).await {
@@ -288,7 +343,11 @@ fn spec_object(attributes: &[Attribute], plan: &Value, secrets: &Value) -> Map<S
     let mut object = Map::new();
     for attribute in attributes.iter().filter(|attribute| attribute.is_configurable()) {
         let name = &attribute.name;
-        let planned = if attribute.write_only { secrets.get(name) } else { plan.get(name) };
+        let planned = if attribute.write_only {
+            secrets.get(name)
+        } else {
+            plan.get(name)
+        };
         let json = match (&attribute.kind, planned) {
             (_, Value::Null | Value::Unknown) => continue,
             (Kind::Nested(_, inner), Value::Object(_)) => {

@@ -15,9 +15,13 @@ pub fn from_value(value: &Value) -> Json {
             .or_else(|| Number::from_f64(number.to_f64()))
             .map_or(Json::Null, Json::Number),
         Value::String(text) => Json::String(text.clone()),
-        Value::List(elements) | Value::Set(elements) | Value::Tuple(elements) => {
-            Json::Array(elements.iter().filter(|element| element.is_known()).map(from_value).collect())
-        }
+        Value::List(elements) | Value::Set(elements) | Value::Tuple(elements) => Json::Array(
+            elements
+                .iter()
+                .filter(|element| element.is_known())
+                .map(from_value)
+                .collect(),
+        ),
         Value::Map(entries) | Value::Object(entries) => Json::Object(
             entries
                 .iter()

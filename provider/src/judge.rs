@@ -33,16 +33,17 @@ pub fn judge<S: Spec>(
         let spec = match serde_json::from_value::<S>(Json::Object(stand_in(attributes, config, duration))) {
             Ok(spec) => spec,
             Err(error) => {
-                if unknown.is_empty() {
-                    unreadable::<S>(attributes, config, &error, diagnostics);
-                }
+                unreadable::<S>(attributes, config, &unknown, &error, diagnostics);
                 return;
             }
         };
         let violations = spec.validate(Timestamp::now());
         agreed = Some(match agreed {
             None => violations,
-            Some(before) => before.into_iter().filter(|violation| violations.contains(violation)).collect(),
+            Some(before) => before
+                .into_iter()
+                .filter(|violation| violations.contains(violation))
+                .collect(),
         });
         if unknown.is_empty() {
             break;
@@ -65,6 +66,7 @@ pub fn judge<S: Spec>(
 fn unreadable<S: Spec>(
     attributes: &[Attribute],
     config: &Value,
+    unknown: &[String],
     error: &serde_json::Error,
     diagnostics: &mut Diagnostics,
 ) {
@@ -76,14 +78,18 @@ fn unreadable<S: Spec>(
     });
     let detail = problem::sentence("", &error.to_string());
     match culprit {
+        Some(name) if unknown.iter().any(|field| overlap(field, name)) => {}
         Some(name) => diagnostics.attribute_error(Path::of(name), "Invalid value", detail),
-        None => diagnostics.error("Invalid configuration", detail),
+        None if unknown.is_empty() => diagnostics.error("Invalid configuration", detail),
+        None => {}
     }
 }
 
 /// Whether the field is an instant that the prior state has as well.
 fn is_old_instant(attributes: &[Attribute], field: &str, config: &Value, prior: Option<&Value>) -> bool {
-    let Some(attribute) = attributes.iter().find(|attribute| attribute.name == field) else { return false };
+    let Some(attribute) = attributes.iter().find(|attribute| attribute.name == field) else {
+        return false;
+    };
     schema::is_instant(attribute)
         && prior.is_none_or(|prior| attribute.means_same(prior.get(field), config.get(field)))
 }
@@ -108,9 +114,16 @@ fn unknown_fields(config: &Value) -> Vec<String> {
 /// the top-level attributes are set.
 fn overlap(a: &str, b: &str) -> bool {
     let inside = |inner: &str, outer: &str| {
-        inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']))
+        inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
     };
-    if b.is_empty() { !a.contains('.') } else { inside(a, b) || inside(b, a) }
+    if b.is_empty() {
+        !a.contains('.')
+    } else {
+        inside(a, b) || inside(b, a)
+    }
 }
 
 /// Writes a configuration as JSON, with stand-ins for what is required and not known.
@@ -121,7 +134,9 @@ fn stand_in(attributes: &[Attribute], config: &Value, duration: Option<&str>) ->
         let json = match (value, &attribute.kind) {
             (Value::Null, _) => None,
             (Value::Unknown, _) => placeholder(attribute, duration),
-            (Value::Object(_), Kind::Nested(_, inner)) => Some(Json::Object(stand_in(inner, value, duration))),
+            (Value::Object(_), Kind::Nested(_, inner)) => {
+                Some(Json::Object(stand_in(inner, value, duration)))
+            }
             _ => Some(json::from_value(value)),
         };
         if let Some(json) = json {

@@ -8,6 +8,9 @@ use tfplug::About;
 fn main() -> ExitCode {
     tfplug::run(
         Zoom::new(),
-        About { address: "registry.terraform.io/zoom-log/zoom", version: env!("CARGO_PKG_VERSION") },
+        About {
+            address: "registry.terraform.io/zoom-log/zoom",
+            version: env!("CARGO_PKG_VERSION"),
+        },
     )
 }

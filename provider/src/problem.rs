@@ -33,14 +33,22 @@ pub fn report(
     }
 }
 
-fn report_problem(problem: &Problem, attributes: &[Attribute], config: &Value, diagnostics: &mut Diagnostics) {
+fn report_problem(
+    problem: &Problem,
+    attributes: &[Attribute],
+    config: &Value,
+    diagnostics: &mut Diagnostics,
+) {
     let mut trailer = format!("\n\nCode: `{}`.", problem.code);
     if !problem.request_id.is_empty() {
         trailer += &format!(" Request id: `{}`.", problem.request_id);
     }
     let several: Vec<FieldError> = if problem.errors.is_empty() {
         vec![FieldError {
-            field: problem.field.clone().unwrap_or_else(|| usual_field(problem).to_owned()),
+            field: problem
+                .field
+                .clone()
+                .unwrap_or_else(|| usual_field(problem).to_owned()),
             detail: problem.detail.clone(),
         }]
     } else {
@@ -68,12 +76,19 @@ fn usual_field(problem: &Problem) -> &'static str {
 /// Makes a sentence of what the engine says of a field: either it is one, or it begins with the verb.
 pub fn sentence(field: &str, detail: &str) -> String {
     let begins_low = detail.chars().next().is_some_and(char::is_lowercase);
-    let end = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
+    let end = if detail.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
     match (begins_low, field.is_empty()) {
         (true, false) => format!("`{field}` {detail}{end}"),
         (true, true) => {
             let mut letters = detail.chars();
-            let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+            let first: String = letters
+                .next()
+                .map(|first| first.to_uppercase().collect())
+                .unwrap_or_default();
             format!("{first}{}{end}", letters.as_str())
         }
         (false, _) => format!("{detail}{end}"),
@@ -88,7 +103,9 @@ pub fn attribute_path(field: &str, attributes: &[Attribute], config: &Value) -> 
     let mut rest = field;
     while !rest.is_empty() {
         let (name, tail) = split(rest);
-        let Some(attribute) = level.iter().find(|attribute| attribute.name == name) else { break };
+        let Some(attribute) = level.iter().find(|attribute| attribute.name == name) else {
+            break;
+        };
         path = path.attribute(name);
         rest = tail;
         match &attribute.kind {

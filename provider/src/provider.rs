@@ -47,7 +47,9 @@ impl Zoom {
 
     /// Returns the provider with another environment.
     pub fn with_environment(environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { environment: Arc::new(environment) }
+        Self {
+            environment: Arc::new(environment),
+        }
     }
 
     /// Returns a setting from the configuration, else from the environment; nothing while it is unknown.
@@ -61,13 +63,18 @@ impl Zoom {
         if value.is_unknown() {
             return None;
         }
-        let found = value.as_str().map(str::to_owned).or_else(|| (self.environment)(variable));
+        let found = value
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| (self.environment)(variable));
         let found = found.filter(|text| !text.is_empty());
         if found.is_none() {
             diagnostics.attribute_error(
                 attribute,
                 "The provider is not configured",
-                format!("Set `{attribute}` in the provider's configuration, or `{variable}` in the environment."),
+                format!(
+                    "Set `{attribute}` in the provider's configuration, or `{variable}` in the environment."
+                ),
             );
         }
         found
@@ -123,7 +130,11 @@ impl Provider for Zoom {
         )
     }
 
-    async fn configure(&self, request: ConfigureRequest<'_>, diagnostics: &mut Diagnostics) -> Option<Engine> {
+    async fn configure(
+        &self,
+        request: ConfigureRequest<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Engine> {
         let url = self.setting(request.config, URL, diagnostics);
         let token = self.setting(request.config, TOKEN, diagnostics);
         if diagnostics.has_errors() {
@@ -152,9 +163,18 @@ impl Provider for Zoom {
 
     fn resources(&self) -> Vec<Box<dyn Resource<Engine>>> {
         vec![
-            Box::new(Catalog::<SourceSpec>::new("zoom_log_source", "client_secret_version")),
-            Box::new(Catalog::<DestinationSpec>::new("zoom_log_destination", "secrets_version")),
-            Box::new(Catalog::<AlarmChannelSpec>::new("zoom_log_alarm_channel", "secrets_version")),
+            Box::new(Catalog::<SourceSpec>::new(
+                "zoom_log_source",
+                "client_secret_version",
+            )),
+            Box::new(Catalog::<DestinationSpec>::new(
+                "zoom_log_destination",
+                "secrets_version",
+            )),
+            Box::new(Catalog::<AlarmChannelSpec>::new(
+                "zoom_log_alarm_channel",
+                "secrets_version",
+            )),
         ]
     }
 

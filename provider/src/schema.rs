@@ -24,16 +24,28 @@ pub const FINGERPRINT: &str = "credential_fingerprint";
 /// Returns the attributes of a spec, those that the engine computes left out.
 pub fn spec_attributes<S: JsonSchema>() -> Vec<Attribute> {
     let root = schemars::schema_for!(S).to_value();
-    Translation { root: &root, computed: false }.attributes(&root)
+    Translation {
+        root: &root,
+        computed: false,
+    }
+    .attributes(&root)
 }
 
 /// Returns the schema of the resource for a spec.
 pub fn resource<S: Spec>() -> Schema {
     let root = schemars::schema_for!(S).to_value();
     let mut attributes = vec![
-        Attribute::string(ID).computed().describe(format!("The id that the engine gave the {}.", S::KIND)),
+        Attribute::string(ID)
+            .computed()
+            .describe(format!("The id that the engine gave the {}.", S::KIND)),
     ];
-    attributes.extend(Translation { root: &root, computed: false }.attributes(&root));
+    attributes.extend(
+        Translation {
+            root: &root,
+            computed: false,
+        }
+        .attributes(&root),
+    );
     let secrets = match S::KIND {
         Kind::Source => "the stored client secret",
         Kind::Destination | Kind::AlarmChannel => "the stored secrets",
@@ -48,10 +60,19 @@ pub fn resource<S: Spec>() -> Schema {
 /// Returns the schema of a data source whose argument is `argument` and whose other attributes are all of `T`.
 pub fn data_source<T: JsonSchema>(argument: &str) -> Schema {
     let root = schemars::schema_for!(T).to_value();
-    let attributes = Translation { root: &root, computed: true }
-        .attributes(&root)
-        .into_iter()
-        .map(|attribute| if attribute.name == argument { attribute.required() } else { attribute });
+    let attributes = Translation {
+        root: &root,
+        computed: true,
+    }
+    .attributes(&root)
+    .into_iter()
+    .map(|attribute| {
+        if attribute.name == argument {
+            attribute.required()
+        } else {
+            attribute
+        }
+    });
     Schema::new(attributes).describe(text(&root, "description"))
 }
 
@@ -62,7 +83,11 @@ struct Translation<'a> {
 }
 
 fn text(schema: &Json, key: &str) -> String {
-    schema.get(key).and_then(Json::as_str).unwrap_or_default().to_owned()
+    schema
+        .get(key)
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn is_true(schema: &Json, key: &str) -> bool {
@@ -88,7 +113,9 @@ impl Translation<'_> {
 
     fn attribute(&self, name: &str, property: &Json, required: bool) -> Attribute {
         let shape = self.resolve(property);
-        let mut attribute = self.shaped(name, property, shape).describe(text(property, "description"));
+        let mut attribute = self
+            .shaped(name, property, shape)
+            .describe(text(property, "description"));
         if self.computed {
             return attribute.computed();
         }
@@ -111,14 +138,20 @@ impl Translation<'_> {
     fn shaped(&self, name: &str, property: &Json, shape: &Json) -> Attribute {
         match kind(shape) {
             "array" => {
-                let items = shape.get("items").map_or(&Json::Null, |items| self.resolve(items));
+                let items = shape
+                    .get("items")
+                    .map_or(&Json::Null, |items| self.resolve(items));
                 let set = is_true(property, "x-set");
                 if is_object(items) {
                     let nesting = if set { Nesting::Set } else { Nesting::List };
                     return Attribute::nested(name, nesting, self.attributes(items));
                 }
                 let element = self.element(items);
-                let ty = if set { Type::set(element) } else { Type::list(element) };
+                let ty = if set {
+                    Type::set(element)
+                } else {
+                    Type::list(element)
+                };
                 let attribute = Attribute::plain(name, ty);
                 match words(items) {
                     Some(words) if !self.computed => attribute.validate(each_of(&words)),
@@ -127,7 +160,9 @@ impl Translation<'_> {
             }
             "object" if is_object(shape) => Attribute::single(name, self.attributes(shape)),
             "object" => {
-                let values = shape.get("additionalProperties").map_or(&Json::Null, |inner| self.resolve(inner));
+                let values = shape
+                    .get("additionalProperties")
+                    .map_or(&Json::Null, |inner| self.resolve(inner));
                 Attribute::plain(name, Type::map(self.element(values)))
             }
             "boolean" => Attribute::bool(name),
@@ -142,14 +177,23 @@ impl Translation<'_> {
         if self.computed {
             return attribute;
         }
-        let format = property.get("format").or_else(|| shape.get("format")).and_then(Json::as_str);
+        let format = property
+            .get("format")
+            .or_else(|| shape.get("format"))
+            .and_then(Json::as_str);
         match (format, words(shape)) {
-            (Some("human-duration"), _) => attribute
-                .same_if(means_same::<HumanDuration>)
-                .validate(readable::<HumanDuration>("must be a duration such as `15m`, `24h`, `1h30m` or `7d`")),
-            (Some("date-time"), _) => attribute.same_if(means_same::<HumanInstant>).validate(
-                readable::<HumanInstant>("must be an instant in RFC 3339, such as `2026-01-31T00:00:00Z`"),
-            ),
+            (Some("human-duration"), _) => {
+                attribute
+                    .same_if(means_same::<HumanDuration>)
+                    .validate(readable::<HumanDuration>(
+                        "must be a duration such as `15m`, `24h`, `1h30m` or `7d`",
+                    ))
+            }
+            (Some("date-time"), _) => attribute.same_if(means_same::<HumanInstant>).validate(readable::<
+                HumanInstant,
+            >(
+                "must be an instant in RFC 3339, such as `2026-01-31T00:00:00Z`",
+            )),
             (_, Some(words)) => attribute.validate(one_of(words)),
             _ => attribute,
         }
@@ -159,7 +203,11 @@ impl Translation<'_> {
         match kind(schema) {
             "boolean" => Type::Bool,
             "integer" | "number" => Type::Number,
-            "array" => Type::list(schema.get("items").map_or(Type::String, |items| self.element(self.resolve(items)))),
+            "array" => Type::list(
+                schema
+                    .get("items")
+                    .map_or(Type::String, |items| self.element(self.resolve(items))),
+            ),
             _ => Type::String,
         }
     }
@@ -168,12 +216,19 @@ impl Translation<'_> {
     fn resolve<'s>(&'s self, schema: &'s Json) -> &'s Json {
         if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
             let pointer = reference.trim_start_matches('#');
-            return self.root.pointer(pointer).map_or(schema, |found| self.resolve(found));
+            return self
+                .root
+                .pointer(pointer)
+                .map_or(schema, |found| self.resolve(found));
         }
         schema
             .get("anyOf")
             .and_then(Json::as_array)
-            .and_then(|alternatives| alternatives.iter().find(|alternative| kind(alternative) != "null"))
+            .and_then(|alternatives| {
+                alternatives
+                    .iter()
+                    .find(|alternative| kind(alternative) != "null")
+            })
             .map_or(schema, |alternative| self.resolve(alternative))
     }
 }
@@ -182,9 +237,11 @@ impl Translation<'_> {
 fn kind(schema: &Json) -> &str {
     match schema.get("type") {
         Some(Json::String(kind)) => kind,
-        Some(Json::Array(kinds)) => {
-            kinds.iter().filter_map(Json::as_str).find(|kind| *kind != "null").unwrap_or_default()
-        }
+        Some(Json::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Json::as_str)
+            .find(|kind| *kind != "null")
+            .unwrap_or_default(),
         _ => "",
     }
 }
@@ -198,7 +255,10 @@ fn is_object(schema: &Json) -> bool {
 fn words(schema: &Json) -> Option<Vec<String>> {
     let listed = |key: &str| schema.get(key).and_then(Json::as_array);
     if let Some(words) = listed("enum") {
-        return words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+        return words
+            .iter()
+            .map(|word| word.as_str().map(str::to_owned))
+            .collect();
     }
     listed("oneOf")?
         .iter()
@@ -209,11 +269,18 @@ fn words(schema: &Json) -> Option<Vec<String>> {
 fn each_of(words: &[String]) -> impl tfplug::schema::Validator + use<> {
     let listed: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     let words = words.to_vec();
-    matches_rule(format!("must hold nothing but {}", listed.join(", ")), move |value| {
-        value.elements().is_none_or(|elements| {
-            elements.iter().all(|element| element.as_str().is_none_or(|text| words.iter().any(|word| word == text)))
-        })
-    })
+    matches_rule(
+        format!("must hold nothing but {}", listed.join(", ")),
+        move |value| {
+            value.elements().is_none_or(|elements| {
+                elements.iter().all(|element| {
+                    element
+                        .as_str()
+                        .is_none_or(|text| words.iter().any(|word| word == text))
+                })
+            })
+        },
+    )
 }
 
 /// The rule for integers: what the type on the other side can hold.
@@ -221,12 +288,16 @@ fn whole(schema: &Json) -> impl tfplug::schema::Validator + use<> {
     let small = schema.get("format").and_then(Json::as_str) == Some("uint32");
     let max = if small { u64::from(u32::MAX) } else { u64::MAX };
     matches_rule("must be a whole number that is not negative", move |value| {
-        value.as_number().is_none_or(|number| number.as_u64().is_some_and(|number| number <= max))
+        value
+            .as_number()
+            .is_none_or(|number| number.as_u64().is_some_and(|number| number <= max))
     })
 }
 
 fn readable<T: FromStr>(description: &'static str) -> impl tfplug::schema::Validator + use<T> {
-    matches_rule(description, |value| value.as_str().is_none_or(|text| T::from_str(text).is_ok()))
+    matches_rule(description, |value| {
+        value.as_str().is_none_or(|text| T::from_str(text).is_ok())
+    })
 }
 
 fn means_same<T: FromStr + PartialEq>(a: &Value, b: &Value) -> bool {

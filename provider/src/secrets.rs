@@ -46,7 +46,11 @@ fn collect<'a>(attributes: &[Attribute], object: &'a Value, parent: &Path, found
         let path = parent.clone().attribute(&attribute.name);
         let value = object.get(&attribute.name);
         if attribute.write_only {
-            found.push(Slot { field: field_of(&path), path, value });
+            found.push(Slot {
+                field: field_of(&path),
+                path,
+                value,
+            });
         } else if let Kind::Nested(_, inner) = &attribute.kind {
             collect(inner, value, &path, found);
         }
@@ -96,8 +100,10 @@ pub fn question(known: &Known<'_>) -> Question {
     if places(known.attributes, known.prior) != places(known.attributes, known.plan) {
         return Question::Send;
     }
-    let given: Vec<Slot<'_>> =
-        slots(known.attributes, known.config).into_iter().filter(|slot| !slot.value.is_null()).collect();
+    let given: Vec<Slot<'_>> = slots(known.attributes, known.config)
+        .into_iter()
+        .filter(|slot| !slot.value.is_null())
+        .collect();
     if given.is_empty() {
         return Question::Keep;
     }

@@ -29,7 +29,10 @@ impl DataSource<Engine> for SourceStatusSource {
     }
 
     async fn read(&self, context: &Context<Engine>, config: &Value, response: &mut StateResponse) {
-        let Some(client) = context.data().and_then(|engine| engine.client(&mut response.diagnostics)) else {
+        let Some(client) = context
+            .data()
+            .and_then(|engine| engine.client(&mut response.diagnostics))
+        else {
             return;
         };
         let schema = self.schema();
@@ -45,7 +48,13 @@ impl DataSource<Engine> for SourceStatusSource {
                 "The engine has no source with this id.",
             ),
             Err(error) => {
-                problem::report(&error, "show the status", &schema.attributes, config, &mut response.diagnostics);
+                problem::report(
+                    &error,
+                    "show the status",
+                    &schema.attributes,
+                    config,
+                    &mut response.diagnostics,
+                );
             }
         }
     }

@@ -15,12 +15,18 @@ impl Private {
     /// Reads what an earlier operation wrote. What something else wrote is taken as nothing, since it means nothing
     /// here.
     pub(crate) fn read(bytes: &[u8]) -> Self {
-        Self { entries: serde_json::from_slice(bytes).unwrap_or_default() }
+        Self {
+            entries: serde_json::from_slice(bytes).unwrap_or_default(),
+        }
     }
 
     /// Writes it for the next operation; nothing where there is nothing.
     pub(crate) fn write(&self) -> Vec<u8> {
-        if self.entries.is_empty() { Vec::new() } else { serde_json::to_vec(&self.entries).unwrap_or_default() }
+        if self.entries.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&self.entries).unwrap_or_default()
+        }
     }
 
     /// Returns the text under a key.

@@ -120,7 +120,9 @@ impl<P: Provider> Inner<P> {
     ) -> wire::read_resource::Response {
         let mut diagnostics = Diagnostics::new();
         let mut private = Private::read(&request.private);
-        let state = self.read_resource_into(&request, &mut private, &mut diagnostics).await;
+        let state = self
+            .read_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         wire::read_resource::Response {
             new_state: Some(state.unwrap_or_else(convert::null)),
             diagnostics: convert::diagnostics(diagnostics),
@@ -147,7 +149,10 @@ impl<P: Provider> Inner<P> {
             private: private.clone(),
             ..StateResponse::default()
         };
-        let reading = ReadRequest { state: &current, private };
+        let reading = ReadRequest {
+            state: &current,
+            private,
+        };
         let caught = caught::run(resource.read(&context, reading, &mut response)).await;
         *private = response.private;
         diagnostics.extend(response.diagnostics);
@@ -205,7 +210,11 @@ impl<P: Provider> Inner<P> {
         let schema = &compiled.schema;
         let plan = plan::prepare(schema, &prior, &config, proposed, diagnostics);
         let private = Private::read(&request.prior_private);
-        let question = PlanRequest { prior: &prior, config: &config, private: &private };
+        let question = PlanRequest {
+            prior: &prior,
+            config: &config,
+            private: &private,
+        };
         let mut response = PlanResponse {
             plan,
             requires_replace: Vec::new(),
@@ -243,7 +252,9 @@ impl<P: Provider> Inner<P> {
     ) -> wire::apply_resource_change::Response {
         let mut diagnostics = Diagnostics::new();
         let mut private = Private::read(&request.planned_private);
-        let state = self.apply_resource_into(&request, &mut private, &mut diagnostics).await;
+        let state = self
+            .apply_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         wire::apply_resource_change::Response {
             // Without a schema or a readable request nothing was done, and the prior state still stands.
             new_state: state.or(request.prior_state).or_else(|| Some(convert::null())),
@@ -294,7 +305,12 @@ impl<P: Provider> Inner<P> {
         } else {
             response.state = Some(prior.clone());
             response.private.clone_from(private);
-            let update = UpdateRequest { config: &config, prior: &prior, plan: &plan, private };
+            let update = UpdateRequest {
+                config: &config,
+                prior: &prior,
+                plan: &plan,
+                private,
+            };
             (
                 "updated",
                 caught::run(resource.update(&context, update, &mut response)).await,
@@ -341,7 +357,9 @@ impl<P: Provider> Inner<P> {
     ) -> wire::import_resource_state::Response {
         let mut diagnostics = Diagnostics::new();
         let mut private = Private::default();
-        let state = self.import_resource_into(&request, &mut private, &mut diagnostics).await;
+        let state = self
+            .import_resource_into(&request, &mut private, &mut diagnostics)
+            .await;
         let imported_resources = state
             .map(|state| wire::import_resource_state::ImportedResource {
                 type_name: request.type_name.clone(),
