@@ -14,9 +14,18 @@
 //! Cancel safety: each method is one transaction. Dropping its future either leaves the transaction to be rolled back
 //! or has no effect on its outcome; it never leaves half of one.
 
+pub mod alarms;
+pub mod dead_letters;
+pub mod delivery;
 mod error;
 mod meta;
+pub mod notices;
 mod open;
+mod retention;
+pub mod segment;
+#[cfg(test)]
+pub(crate) mod testing;
+mod time;
 
 use std::sync::Arc;
 
