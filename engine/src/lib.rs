@@ -5,16 +5,20 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
-//! | 2 adapters | [`zoom`] |
-//! | 3 workers | [`intake`] |
+//! | 2 adapters | [`destination`], [`zoom`] |
+//! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
 //! | 4 surface | [`api`], [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
+pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod destination;
+pub mod encode;
 pub mod http;
 pub mod intake;
 pub mod model;
@@ -38,11 +42,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
+    alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
     api::{Api, Limits, Parts},
     clock::Clock,
     config::Config,
+    delivery::{DeliveryWorker, RetentionWorker},
+    destination::{Kinds, Webhooks},
     http::Http,
     intake::Intake,
+    retry::Backoff,
     store::Store,
     supervisor::Supervisor,
     telemetry::Telemetry,
@@ -98,6 +106,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
     let vault = open_vault(&config, &store).await?;
+    let key_created = vault.key_created();
     let token = vault::admin_token(&config.auth.admin_token_file)?;
     let http = Http::new(http_options(&config), clock.clone())?;
     let listener = listen(&config).await?;
@@ -109,43 +118,50 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry.clone(),
     );
     let wakes = Wakes::default();
-    let owner: Arc<str> = format!("{engine_id}/{}", random_hex()?).into();
+    let owner = format!("{engine_id}/{}", random_hex()?);
+    let engine = EngineView {
+        engine_id,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        public_url: url.clone(),
+    };
+    // An embedded store has one engine: whoever held a lease before this start is gone.
+    store.break_leases().await?;
 
-    let intake: Arc<dyn Worker> = Arc::new(Intake {
-        store: store.clone(),
-        vault: vault.clone(),
-        zoom: zoom.clone(),
-        clock: clock.clone(),
-        telemetry: telemetry.clone(),
-        wakes: wakes.clone(),
-        owner,
-        late_window: config.zoom.late_window,
-        sweep_interval: config.zoom.sweep_interval,
-        daily_request_budget: config.zoom.daily_request_budget.into(),
-    });
     let supervisor = Supervisor::new(clock.clone(), telemetry.clone(), wakes.clone(), stop.clone());
-    supervisor.run(&intake, config.zoom.max_parallel_polls);
-
-    let wake = wakes.clone();
+    let parts = Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    };
+    for (worker, copies) in workers(&config, &parts, &zoom, &owner, &engine) {
+        supervisor.run(&worker, copies);
+    }
+    let Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    } = parts;
     let api = Api::new(Parts {
         store: store.clone(),
-        vault: vault.clone(),
+        vault,
         clock,
         telemetry,
         http,
         token: token.token,
-        engine: EngineView {
-            engine_id,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            public_url: url.clone(),
-        },
+        engine,
         limits: Limits::from(&config),
         source_check: Arc::new(zoom),
-        wake: Arc::new(move || wake.wake()),
+        wake: Arc::new(move || wakes.wake()),
         stalled: Arc::new(|| None),
     });
     supervisor.spawn(api::serve(listener, api, stop.clone()));
-    announce(&config, &url, vault.key_created(), token.created);
+    announce(&config, &url, key_created, token.created);
 
     stop.cancelled().await;
     info!("stopping: work in hand ends, nothing new begins");
@@ -153,6 +169,92 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     store.close().await;
     info!("stopped");
     Ok(())
+}
+
+/// The doors that workers and the API share.
+struct Doors {
+    store: Store,
+    vault: Vault,
+    http: Http,
+    clock: Clock,
+    telemetry: Telemetry,
+    wakes: Wakes,
+}
+
+/// All workers, and in how many copies each runs.
+fn workers(
+    config: &Config,
+    doors: &Doors,
+    zoom: &Zoom,
+    owner: &str,
+    engine: &EngineView,
+) -> Vec<(Arc<dyn Worker>, usize)> {
+    let Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    } = doors;
+    let backoff = Backoff {
+        first: config.delivery.retry_first,
+        longest: config.delivery.retry_longest,
+    };
+    let intake = Intake {
+        store: store.clone(),
+        vault: vault.clone(),
+        zoom: zoom.clone(),
+        clock: clock.clone(),
+        telemetry: telemetry.clone(),
+        wakes: wakes.clone(),
+        owner: owner.into(),
+        late_window: config.zoom.late_window,
+        sweep_interval: config.zoom.sweep_interval,
+        daily_request_budget: config.zoom.daily_request_budget.into(),
+    };
+    let delivery = DeliveryWorker::new(
+        store.clone(),
+        vault.clone(),
+        clock.clone(),
+        telemetry.clone(),
+        Arc::new(Kinds {
+            http: http.clone(),
+            clock: clock.clone(),
+            file_roots: config.egress.file_roots.as_slice().into(),
+        }),
+        delivery::Options::new(owner.to_owned(), backoff),
+    );
+    let noticed = wakes.clone();
+    let alarm = AlarmWorker::new(
+        store.clone(),
+        clock.clone(),
+        telemetry.clone(),
+        engine.clone(),
+        move || noticed.wake(),
+    );
+    let notices = NoticeWorker::new(
+        store.clone(),
+        vault.clone(),
+        Webhooks {
+            http: http.clone(),
+            clock: clock.clone(),
+        },
+        clock.clone(),
+        telemetry.clone(),
+        NoticeOptions {
+            owner: owner.to_owned(),
+            backoff,
+        },
+    );
+    let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
+    vec![
+        (Arc::new(intake), config.zoom.max_parallel_polls),
+        (Arc::new(delivery), config.delivery.max_parallel),
+        (Arc::new(alarm), 1),
+        (Arc::new(notices), 1),
+        (Arc::new(retention), 1),
+    ]
 }
 
 /// Says where things are, for whoever starts the engine by hand or waits for it.

@@ -33,9 +33,7 @@ pub fn judge<S: Spec>(
         let spec = match serde_json::from_value::<S>(Json::Object(stand_in(attributes, config, duration))) {
             Ok(spec) => spec,
             Err(error) => {
-                if unknown.is_empty() {
-                    unreadable::<S>(attributes, config, &error, diagnostics);
-                }
+                unreadable::<S>(attributes, config, &unknown, &error, diagnostics);
                 return;
             }
         };
@@ -68,6 +66,7 @@ pub fn judge<S: Spec>(
 fn unreadable<S: Spec>(
     attributes: &[Attribute],
     config: &Value,
+    unknown: &[String],
     error: &serde_json::Error,
     diagnostics: &mut Diagnostics,
 ) {
@@ -79,8 +78,10 @@ fn unreadable<S: Spec>(
     });
     let detail = problem::sentence("", &error.to_string());
     match culprit {
+        Some(name) if unknown.iter().any(|field| overlap(field, name)) => {}
         Some(name) => diagnostics.attribute_error(Path::of(name), "Invalid value", detail),
-        None => diagnostics.error("Invalid configuration", detail),
+        None if unknown.is_empty() => diagnostics.error("Invalid configuration", detail),
+        None => {}
     }
 }
 

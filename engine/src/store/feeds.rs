@@ -4,7 +4,7 @@ use engine_api::{Code, LogType, SourceId, SourceSpec};
 use jiff::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Error, Fenced, Store};
+use super::{Error, Fenced, Store, alarms, time::instant};
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
 
 /// What the store knows of a feed's health.
@@ -183,6 +183,11 @@ impl Store {
             PollEnd::Failed { code, detail } => (Some(code.as_str()), Some(detail.as_str())),
         };
         let mut write = self.soft().await?;
+        let before: Option<Option<String>> =
+            sqlx::query_scalar("SELECT trouble_code FROM feed WHERE id = ?1")
+                .bind(id)
+                .fetch_optional(&mut *write)
+                .await?;
         let released = sqlx::query(
             "UPDATE feed SET
                  lease_owner = NULL, lease_until = NULL, last_poll_at = ?3,
@@ -204,6 +209,8 @@ impl Store {
         .bind(detail)
         .execute(&mut *write)
         .await?;
+        let changed = before.flatten().as_deref() != code;
+        alarms::wake(&mut write, id, changed, instant(self.now())?).await?;
         write.commit().await?;
         Ok(if released.rows_affected() == 1 {
             Ok(())
@@ -320,11 +327,6 @@ fn feed_row(row: &SqliteRow) -> Result<FeedRow, Error> {
         events: u64::try_from(row.try_get::<i64, _>("events")?).unwrap_or_default(),
         trouble,
     })
-}
-
-/// Reads a time column.
-pub(super) fn instant(millis: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_millisecond(millis).map_err(damaged("a time"))
 }
 
 /// Names what could not be read.

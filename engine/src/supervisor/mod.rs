@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
     clock::Clock,
@@ -106,7 +106,7 @@ impl Runner {
                 () = self.clock.sleep_until(due) => {}
             }
         }
-        info!(worker = self.worker.name(), "ended");
+        debug!(worker = self.worker.name(), "ended");
     }
 
     fn beat(&self) -> Timestamp {

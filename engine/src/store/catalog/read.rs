@@ -4,7 +4,7 @@ use engine_api::Kind;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::{Error, Store, feeds::instant},
+    super::{Error, Store, time::instant},
     Idempotency, Object, Refusal, SealedSecret, word,
 };
 

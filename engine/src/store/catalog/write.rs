@@ -1,13 +1,13 @@
 //! Changing the catalog: each change is one durable transaction, with all the rows that follow from it.
 
-use engine_api::{Kind, SourceSpec};
+use engine_api::{DestinationId, Kind, SourceId, SourceSpec};
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{
     super::{
-        Error, Store,
-        feeds::{damaged, instant, sync_feeds},
-        follow,
+        Error, Store, alarms, delivery,
+        feeds::{damaged, sync_feeds},
+        time::instant,
     },
     Content, Created, Idempotency, Needs, Object, Reference, Refusal, read, word,
 };
@@ -261,10 +261,14 @@ async fn bring_in_line(
             let spec: SourceSpec =
                 serde_json::from_str(&content.spec).map_err(damaged("the spec to be stored"))?;
             sync_feeds(write, id, &spec, instant(now)?).await?;
-            follow::positions(write, id, &spec.destination_ids).await?;
-            follow::alarms(write, id, &spec, now).await
+            let source: SourceId = id.parse().map_err(damaged("the source's id"))?;
+            delivery::sync_positions(&mut *write, &source, &spec.destination_ids).await?;
+            alarms::sync(&mut *write, &source, spec.drop_off_alarm.as_ref(), instant(now)?).await
         }
-        Kind::Destination => follow::lane(write, id, now).await,
+        Kind::Destination => {
+            let destination: DestinationId = id.parse().map_err(damaged("the destination's id"))?;
+            delivery::kick_lane(&mut *write, &destination, instant(now)?).await
+        }
         Kind::AlarmChannel => Ok(()),
     }
 }

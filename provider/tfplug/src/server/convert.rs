@@ -164,7 +164,10 @@ fn attributes(attributes: &[Attribute]) -> Vec<wire::schema::Attribute> {
                 required: attribute.mode == Mode::Required,
                 optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
                 computed: attribute.is_computed(),
-                sensitive: attribute.sensitive,
+                // A write-only value is never in plan or state, so there is nothing to hide. Marked as sensitive,
+                // its path would stand in the state; core lists such paths in random order, and with two of them
+                // `plan -refresh-only -detailed-exitcode` would exit with 2 now and then although nothing has changed.
+                sensitive: attribute.sensitive && !attribute.write_only,
                 write_only: attribute.write_only,
                 deprecated: attribute.deprecation.is_some(),
                 deprecation_message: attribute.deprecation.clone().unwrap_or_default(),

@@ -286,10 +286,10 @@ impl Writer {
             // The plain unknown. Refinements are promises that apply would have to keep, so none are made.
             (Value::Unknown, _) => self.out.extend([0xd4, 0x00, 0x00]),
             (Value::Bool(value), Type::Bool) => self.out.push(if *value { 0xc3 } else { 0xc2 }),
-            (Value::Number(number), Type::Number) => match number.as_i64() {
-                Some(integer) => self.integer(integer),
-                None => self.text(&number.to_string()),
-            },
+            // Always as decimal text, which core reads with the precision that it reads stored state with. An integer
+            // would be read with less, and `plan -refresh-only -detailed-exitcode` would then take the two for
+            // different and exit with 2 although nothing has changed.
+            (Value::Number(number), Type::Number) => self.text(&number.to_string()),
             (Value::String(text), Type::String) => self.text(text),
             (Value::List(elements), Type::List(inner)) | (Value::Set(elements), Type::Set(inner)) => {
                 self.header(elements.len(), 0x90, 0xdc);
@@ -345,26 +345,6 @@ impl Writer {
         self.value(value, ty)?;
         self.path.pop();
         Ok(())
-    }
-
-    fn integer(&mut self, value: i64) {
-        if let Ok(small) = i8::try_from(value) {
-            if small >= -32 {
-                self.out.push(small.cast_unsigned());
-            } else {
-                self.out.push(0xd0);
-                self.out.extend(small.to_be_bytes());
-            }
-        } else if let Ok(short) = i16::try_from(value) {
-            self.out.push(0xd1);
-            self.out.extend(short.to_be_bytes());
-        } else if let Ok(middle) = i32::try_from(value) {
-            self.out.push(0xd2);
-            self.out.extend(middle.to_be_bytes());
-        } else {
-            self.out.push(0xd3);
-            self.out.extend(value.to_be_bytes());
-        }
     }
 
     /// Writes the header of an array or map: in the marker below 16, else with two or four bytes of length.

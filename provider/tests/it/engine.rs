@@ -1,0 +1,269 @@
+//! A stand-in for the engine: the catalog of `/v1` in memory, with the engine's rules about generations, secrets and
+//! names, and nothing behind it.
+
+use std::{
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use engine_api::{AlarmChannelSpec, Code, DestinationSpec, Problem, SourceSpec, Spec};
+use serde_json::{Value as Json, json};
+
+pub const TOKEN: &str = "engine-token-marker";
+
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub generation: u64,
+    pub spec: Json,
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl Stored {
+    fn fingerprint(&self) -> Option<String> {
+        let mut hasher = DefaultHasher::new();
+        self.secrets.hash(&mut hasher);
+        (!self.secrets.is_empty()).then(|| format!("fp-{:016x}", hasher.finish()))
+    }
+}
+
+#[derive(Default, Debug)]
+pub struct Catalog {
+    pub objects: BTreeMap<String, Stored>,
+    pub requests: Vec<String>,
+    by_key: BTreeMap<String, String>,
+    made: u128,
+}
+
+#[derive(Clone)]
+pub struct Engine {
+    pub url: String,
+    catalog: Arc<Mutex<Catalog>>,
+}
+
+impl Engine {
+    /// Starts on a port of its own, on a thread of its own.
+    pub fn start() -> Self {
+        let catalog = Arc::new(Mutex::new(Catalog::default()));
+        let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(handle).with_state(Arc::clone(&catalog));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, app).await.unwrap();
+            });
+        });
+        Self { url, catalog }
+    }
+
+    pub fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap()
+    }
+
+    /// Changes the only object whose id has this prefix, as somebody else would.
+    pub fn change(&self, prefix: &str, change: impl FnOnce(&mut Stored)) {
+        let mut catalog = self.catalog();
+        let mut found = catalog
+            .objects
+            .iter_mut()
+            .filter(|(id, _)| id.starts_with(prefix));
+        let (_, stored) = found.next().unwrap();
+        assert!(found.next().is_none());
+        stored.generation += 1;
+        change(stored);
+    }
+
+    /// Takes the requests since the last time, as method and path.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.catalog().requests)
+    }
+}
+
+async fn handle(
+    State(catalog): State<Arc<Mutex<Catalog>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut catalog = catalog.lock().unwrap();
+    catalog.requests.push(format!("{method} {}", uri.path()));
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let outcome = if header("authorization") == format!("Bearer {TOKEN}") {
+        let path: Vec<&str> = uri.path().trim_start_matches("/v1/").split('/').collect();
+        let body: Json = serde_json::from_slice(&body).unwrap_or_default();
+        assert!(method != Method::GET || header("user-agent").contains("Terraform/1."));
+        match path.first().copied() {
+            Some("sources") => catalog.route::<SourceSpec>("src_", &method, &path, &uri, &header, body),
+            Some("destinations") => {
+                catalog.route::<DestinationSpec>("dst_", &method, &path, &uri, &header, body)
+            }
+            Some("alarm-channels") => {
+                catalog.route::<AlarmChannelSpec>("ach_", &method, &path, &uri, &header, body)
+            }
+            _ => Err(Problem::new(Code::NotFound, "There is no such route.")),
+        }
+    } else {
+        Err(Problem::new(Code::Unauthorized, "The bearer token is wrong."))
+    };
+    match outcome {
+        Ok(json) => (StatusCode::OK, json.to_string()).into_response(),
+        Err(mut problem) => {
+            problem.request_id = "req-7".to_owned();
+            let status = StatusCode::from_u16(problem.status).unwrap();
+            (status, serde_json::to_string(&problem).unwrap()).into_response()
+        }
+    }
+}
+
+impl Catalog {
+    fn route<S: Spec>(
+        &mut self,
+        prefix: &str,
+        method: &Method,
+        path: &[&str],
+        uri: &Uri,
+        header: &dyn Fn(&str) -> String,
+        body: Json,
+    ) -> Result<Json, Problem> {
+        let absent = || Problem::new(Code::NotFound, "There is no such object.");
+        match (method.as_str(), path) {
+            ("GET", [_]) => {
+                let name = uri
+                    .query()
+                    .unwrap_or_default()
+                    .trim_start_matches("name=")
+                    .replace('+', " ");
+                let items: Vec<Json> = self
+                    .objects
+                    .iter()
+                    .filter(|(id, stored)| id.starts_with(prefix) && stored.spec["name"] == name)
+                    .map(|(id, stored)| view(id, stored))
+                    .collect();
+                Ok(json!({ "items": items }))
+            }
+            ("GET", [_, id]) => self
+                .objects
+                .get(*id)
+                .map(|stored| view(id, stored))
+                .ok_or_else(absent),
+            ("GET", [_, id, "status"]) => self.objects.get(*id).map(|_| status(id)).ok_or_else(absent),
+            ("POST", [_]) => {
+                if let Some(id) = self.by_key.get(&header("idempotency-key")) {
+                    return Ok(view(id, &self.objects[id]));
+                }
+                let stored = accept::<S>(body, BTreeMap::new(), 1)?;
+                self.made += 1;
+                let id = format!("{prefix}{:0>26}", self.made);
+                let made = view(&id, &stored);
+                self.by_key.insert(header("idempotency-key"), id.clone());
+                self.objects.insert(id, stored);
+                Ok(made)
+            }
+            ("PUT", [_, id]) => {
+                let before = self.objects.get(*id).cloned().ok_or_else(absent)?;
+                if header("if-match") != format!("\"{}\"", before.generation) {
+                    return Err(Problem::new(Code::GenerationConflict, "It has changed."));
+                }
+                let stored = accept::<S>(body, before.secrets, before.generation + 1)?;
+                let made = view(id, &stored);
+                self.objects.insert((*id).to_owned(), stored);
+                Ok(made)
+            }
+            ("DELETE", [_, id]) => self.objects.remove(*id).map(|_| Json::Null).ok_or_else(absent),
+            ("POST", [_, id, "compare"]) => {
+                let stored = self.objects.get(*id).ok_or_else(absent)?;
+                let matches: BTreeMap<&String, bool> = body["secrets"]
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(field, candidate)| {
+                        let same = stored.secrets.get(field).map_or("", String::as_str) == candidate;
+                        (field, same)
+                    })
+                    .collect();
+                Ok(json!({ "matches": matches, "credential_fingerprint": stored.fingerprint() }))
+            }
+            _ => Err(absent()),
+        }
+    }
+}
+
+/// Takes a spec as the engine would: secrets that are left out are kept, empty ones are removed.
+fn accept<S: Spec>(body: Json, kept: BTreeMap<String, String>, generation: u64) -> Result<Stored, Problem> {
+    let spec: S =
+        serde_json::from_value(body).map_err(|error| Problem::new(Code::MalformedBody, error.to_string()))?;
+    let text = serde_json::to_value(&spec).unwrap();
+    if text["account_id"] == "nobody" {
+        return Err(
+            Problem::new(Code::ZoomUnknownAccount, "Zoom does not know this account.").at("account_id"),
+        );
+    }
+    let mut secrets = BTreeMap::new();
+    for secret in spec.secrets() {
+        let value = secret
+            .value
+            .map(|value| value.expose().to_owned())
+            .or_else(|| kept.get(secret.field).cloned());
+        if value.as_deref() == Some("wrong") {
+            return Err(Problem::new(
+                Code::ZoomInvalidCredentials,
+                "Zoom refuses the client id or secret.",
+            ));
+        }
+        if let Some(value) = value.filter(|value| !value.is_empty() && secret.reference.is_none()) {
+            secrets.insert(secret.field.to_owned(), value);
+        }
+    }
+    Ok(Stored {
+        generation,
+        spec: text,
+        secrets,
+    })
+}
+
+fn view(id: &str, stored: &Stored) -> Json {
+    json!({
+        "id": id,
+        "generation": stored.generation,
+        "spec": stored.spec,
+        "credential_fingerprint": stored.fingerprint(),
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+    })
+}
+
+fn status(id: &str) -> Json {
+    json!({
+        "source_id": id,
+        "health": "ok",
+        "budget_remaining": 18_000,
+        "feeds": [{
+            "log_type": "operation",
+            "health": "degraded",
+            "trouble": { "code": "zoom_unavailable", "detail": "Zoom is away.", "since": "2026-01-01T00:00:00Z" },
+            "events": 7,
+            "deliveries": [],
+        }],
+    })
+}

@@ -1,0 +1,10 @@
+//! The provider with the installed Terraform and a stand-in for the engine.
+//!
+//! The whole path with the real engine and a simulated Zoom is tested in the crate `e2e`; here stands what only the
+//! provider decides: plans, drift, secrets, import, diagnostics.
+
+mod engine;
+mod life;
+mod schema;
+mod secrets;
+mod terraform;

@@ -1,0 +1,139 @@
+//! The installed Terraform, in a directory of its own, with the provider that was just built.
+
+use std::{fs, process::Command};
+
+use tempfile::TempDir;
+
+use crate::engine::{Engine, TOKEN};
+
+const HEAD: &str = r#"
+terraform {
+  required_providers {
+    zoom = { source = "zoom-log/zoom" }
+  }
+}
+
+variable "secret" {
+  type      = string
+  ephemeral = true
+}
+"#;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub text: String,
+}
+
+impl Outcome {
+    /// Asserts how the command ended.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.text);
+        self
+    }
+
+    /// Asserts what the command printed. Line breaks and the frame of a diagnostic do not count.
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        assert!(
+            self.flat().contains(words),
+            "`{words}` is missing in:\n{}",
+            self.text
+        );
+        self
+    }
+
+    fn flat(&self) -> String {
+        self.text
+            .split_whitespace()
+            .filter(|word| !matches!(*word, "│" | "╷" | "╵"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+pub struct Terraform {
+    directory: TempDir,
+    engine: Engine,
+    secret: String,
+}
+
+impl Terraform {
+    pub fn new(engine: &Engine) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let provider = env!("CARGO_BIN_EXE_terraform-provider-zoom");
+        let bin = directory.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(provider, bin.join("terraform-provider-zoom")).unwrap();
+        let rc = format!(
+            "provider_installation {{\n  dev_overrides {{\n    \"zoom-log/zoom\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+            bin.display()
+        );
+        fs::write(directory.path().join("terraformrc"), rc).unwrap();
+        Self {
+            directory,
+            engine: engine.clone(),
+            secret: "secret-marker-one".to_owned(),
+        }
+    }
+
+    /// Writes the configuration.
+    pub fn write(&self, configuration: &str) {
+        fs::write(
+            self.directory.path().join("main.tf"),
+            format!("{HEAD}{configuration}"),
+        )
+        .unwrap();
+    }
+
+    /// Sets the value of the ephemeral variable `secret`.
+    pub fn secret(&mut self, secret: &str) {
+        secret.clone_into(&mut self.secret);
+    }
+
+    /// Runs a command.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new("terraform");
+        command
+            .current_dir(self.directory.path())
+            .args(arguments)
+            .env("TF_CLI_CONFIG_FILE", self.directory.path().join("terraformrc"))
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0")
+            .env_remove("TF_LOG")
+            .env("ZOOM_LOG_ENGINE_URL", &self.engine.url)
+            .env("ZOOM_LOG_ENGINE_TOKEN", TOKEN)
+            .env("TF_VAR_secret", &self.secret);
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat();
+        Outcome {
+            code: output.status.code().unwrap_or(-1),
+            text,
+        }
+    }
+
+    /// Applies.
+    pub fn apply(&self) -> Outcome {
+        self.run(&["apply", "-auto-approve", "-no-color"])
+    }
+
+    /// Plans; the code is 0 without changes, 2 with changes, 1 with errors.
+    pub fn plan(&self) -> Outcome {
+        self.run(&["plan", "-no-color", "-detailed-exitcode"])
+    }
+
+    /// Plans what has changed outside of Terraform; codes as for a plan.
+    pub fn drift(&self) -> Outcome {
+        self.run(&["plan", "-refresh-only", "-no-color", "-detailed-exitcode"])
+    }
+
+    /// Returns the state as text.
+    pub fn state(&self) -> String {
+        fs::read_to_string(self.directory.path().join("terraform.tfstate")).unwrap_or_default()
+    }
+}
