@@ -197,7 +197,7 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
             Question::Send => false,
             Question::Compare(candidates) => {
                 let id = request.prior.get(ID).as_str().unwrap_or_default();
-                match context.data().map(|engine| engine.as_ref()) {
+                match context.data().map(AsRef::as_ref) {
                     Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
                         Ok(all) => all,
                         Err(error) => {
