@@ -33,6 +33,7 @@ pub struct Clock {
 enum Source {
     Real {
         started: Instant,
+        ahead: Duration,
     },
     Simulated {
         time: watch::Receiver<SimulatedTime>,
@@ -53,11 +54,17 @@ pub struct Elapsed(pub Duration);
 
 impl Clock {
     /// The machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn real() -> Self {
+        Self::ahead(Duration::ZERO)
+    }
+
+    /// A clock that runs so far ahead of the machine's.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn ahead(ahead: Duration) -> Self {
         Self {
             source: Source::Real {
                 started: Instant::now(),
+                ahead,
             },
         }
     }
@@ -85,7 +92,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now(&self) -> Timestamp {
         match &self.source {
-            Source::Real { .. } => Timestamp::now(),
+            Source::Real { ahead, .. } => Timestamp::now().saturating_add(*ahead).unwrap_or(Timestamp::MAX),
             Source::Simulated { time, .. } => time.borrow().now,
         }
     }
@@ -93,7 +100,7 @@ impl Clock {
     /// The time since this clock (or the one it was cloned from) was made. It never goes back.
     pub fn monotonic(&self) -> Duration {
         match &self.source {
-            Source::Real { started } => started.elapsed(),
+            Source::Real { started, .. } => started.elapsed(),
             Source::Simulated { time, .. } => time.borrow().monotonic,
         }
     }

@@ -5,13 +5,338 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`model`] |
+//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
+//! | 2 adapters | [`destination`], [`zoom`] |
+//! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
+//! | 4 surface | [`api`], [`supervisor`] |
+//! | 5 root | this file and `main.rs`: they only put the parts together |
 
+pub mod alarm;
+pub mod api;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod destination;
+pub mod encode;
 pub mod http;
+pub mod intake;
 pub mod model;
+pub mod retry;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod vault;
+pub mod worker;
+pub mod zoom;
+
+use std::{
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
+    sync::Arc,
+};
+
+use engine_api::EngineView;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
+    api::{Api, Limits, Parts},
+    clock::Clock,
+    config::Config,
+    delivery::{DeliveryWorker, RetentionWorker},
+    destination::{Kinds, Webhooks},
+    http::Http,
+    intake::Intake,
+    retry::Backoff,
+    store::Store,
+    supervisor::Supervisor,
+    telemetry::Telemetry,
+    vault::{Held, Vault},
+    worker::{Wakes, Worker},
+    zoom::Zoom,
+};
+
+/// Why the engine does not start. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error(
+        "cannot make the data directory `{path}`: {error}; set `data_dir` to a place that can be written"
+    )]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; set `server.listen` to a free address")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("{}", .0.chain())]
+    Store(#[from] store::Error),
+    /// The key or the token cannot be had.
+    #[error("{0}")]
+    Vault(#[from] vault::Error),
+    /// The outbound client cannot be built.
+    #[error("{0}")]
+    Http(#[from] http::Error),
+    /// There is no source of random bytes.
+    #[error("the system has no random bytes to give: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Runs the engine until `stop` is cancelled, and then lets work in hand end within the deadline.
+///
+/// # Errors
+///
+/// [`StartError`], before anything is served or polled.
+pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartError> {
+    let clock = Clock::ahead(config.clock_ahead);
+    let telemetry = Telemetry::new();
+    make_data_dir(&config)?;
+    let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
+    let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
+    let vault = open_vault(&config, &store).await?;
+    let key_created = vault.key_created();
+    let token = vault::admin_token(&config.auth.admin_token_file)?;
+    let http = Http::new(http_options(&config), clock.clone())?;
+    let listener = listen(&config).await?;
+    let url = public_url(&config, &listener);
+    let zoom = Zoom::new(
+        zoom_options(&config),
+        http.clone(),
+        clock.clone(),
+        telemetry.clone(),
+    );
+    let wakes = Wakes::default();
+    let owner = format!("{engine_id}/{}", random_hex()?);
+    let engine = EngineView {
+        engine_id,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        public_url: url.clone(),
+    };
+    // An embedded store has one engine: whoever held a lease before this start is gone.
+    store.break_leases().await?;
+
+    let supervisor = Supervisor::new(clock.clone(), telemetry.clone(), wakes.clone(), stop.clone());
+    let parts = Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    };
+    for (worker, copies) in workers(&config, &parts, &zoom, &owner, &engine) {
+        supervisor.run(&worker, copies);
+    }
+    let Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    } = parts;
+    let api = Api::new(Parts {
+        store: store.clone(),
+        vault,
+        clock,
+        telemetry,
+        http,
+        token: token.token,
+        engine,
+        limits: Limits::from(&config),
+        source_check: Arc::new(zoom),
+        wake: Arc::new(move || wakes.wake()),
+        stalled: Arc::new(|| None),
+    });
+    supervisor.spawn(api::serve(listener, api, stop.clone()));
+    announce(&config, &url, key_created, token.created);
+
+    stop.cancelled().await;
+    info!("stopping: work in hand ends, nothing new begins");
+    supervisor.drain(config.server.shutdown_deadline).await;
+    store.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// The doors that workers and the API share.
+struct Doors {
+    store: Store,
+    vault: Vault,
+    http: Http,
+    clock: Clock,
+    telemetry: Telemetry,
+    wakes: Wakes,
+}
+
+/// All workers, and in how many copies each runs.
+fn workers(
+    config: &Config,
+    doors: &Doors,
+    zoom: &Zoom,
+    owner: &str,
+    engine: &EngineView,
+) -> Vec<(Arc<dyn Worker>, usize)> {
+    let Doors {
+        store,
+        vault,
+        http,
+        clock,
+        telemetry,
+        wakes,
+    } = doors;
+    let backoff = Backoff {
+        first: config.delivery.retry_first,
+        longest: config.delivery.retry_longest,
+    };
+    let intake = Intake {
+        store: store.clone(),
+        vault: vault.clone(),
+        zoom: zoom.clone(),
+        clock: clock.clone(),
+        telemetry: telemetry.clone(),
+        wakes: wakes.clone(),
+        owner: owner.into(),
+        late_window: config.zoom.late_window,
+        sweep_interval: config.zoom.sweep_interval,
+        daily_request_budget: config.zoom.daily_request_budget.into(),
+    };
+    let delivery = DeliveryWorker::new(
+        store.clone(),
+        vault.clone(),
+        clock.clone(),
+        telemetry.clone(),
+        Arc::new(Kinds {
+            http: http.clone(),
+            clock: clock.clone(),
+            file_roots: config.egress.file_roots.as_slice().into(),
+        }),
+        delivery::Options::new(owner.to_owned(), backoff),
+    );
+    let noticed = wakes.clone();
+    let alarm = AlarmWorker::new(
+        store.clone(),
+        clock.clone(),
+        telemetry.clone(),
+        engine.clone(),
+        move || noticed.wake(),
+    );
+    let notices = NoticeWorker::new(
+        store.clone(),
+        vault.clone(),
+        Webhooks {
+            http: http.clone(),
+            clock: clock.clone(),
+        },
+        clock.clone(),
+        telemetry.clone(),
+        NoticeOptions {
+            owner: owner.to_owned(),
+            backoff,
+        },
+    );
+    let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
+    vec![
+        (Arc::new(intake), config.zoom.max_parallel_polls),
+        (Arc::new(delivery), config.delivery.max_parallel),
+        (Arc::new(alarm), 1),
+        (Arc::new(notices), 1),
+        (Arc::new(retention), 1),
+    ]
+}
+
+/// Says where things are, for whoever starts the engine by hand or waits for it.
+fn announce(config: &Config, url: &str, key_created: bool, token_created: bool) {
+    let made = |created| if created { "made" } else { "read" };
+    let text = format!(
+        "zoom-log-engine {}\n  data         {}\n  vault key    {} ({})\n  admin token  {} ({})\n  listening on {url}\n",
+        env!("CARGO_PKG_VERSION"),
+        config.data_dir.display(),
+        config.vault.key_file.display(),
+        made(key_created),
+        config.auth.admin_token_file.display(),
+        made(token_created),
+    );
+    // A standard output that nobody reads is no reason not to serve.
+    let _ = io::stdout().write_all(text.as_bytes());
+    info!(url, "serving");
+}
+
+fn make_data_dir(config: &Config) -> Result<(), StartError> {
+    // Events and sealed secrets are nobody else's to read.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(|error| StartError::DataDir {
+            path: config.data_dir.display().to_string(),
+            error,
+        })
+}
+
+/// Opens the vault under the key that the store was sealed with; the first start decides which that is.
+async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
+    let options = vault::Options {
+        key_file: config.vault.key_file.clone(),
+        ref_dirs: config.vault.ref_dirs.clone(),
+        ref_env_prefixes: config.vault.ref_env_prefixes.clone(),
+    };
+    let check = store
+        .key_check()
+        .await?
+        .map(|check| String::from_utf8_lossy(&check).into_owned());
+    let vault = Vault::load(options, check.as_deref().map_or(Held::Nothing, Held::SealedUnder))?;
+    store.keep_key_check(vault.key_check().as_bytes()).await?;
+    Ok(vault)
+}
+
+fn http_options(config: &Config) -> http::Options {
+    http::Options {
+        allow_private_addresses: config.egress.allow_private_addresses,
+        authorities: config.egress.authorities.clone(),
+        ..http::Options::default()
+    }
+}
+
+fn zoom_options(config: &Config) -> zoom::Options {
+    zoom::Options {
+        api_url: config.zoom.api_url.clone(),
+        oauth_url: config.zoom.oauth_url.clone(),
+        request_timeout: config.zoom.request_timeout,
+    }
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.server.listen;
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen { address, error })
+}
+
+fn public_url(config: &Config, listener: &TcpListener) -> String {
+    let own = || listener.local_addr().unwrap_or(config.server.listen);
+    let url = config
+        .server
+        .public_url
+        .as_ref()
+        .map_or_else(|| format!("http://{}", own()), ToString::to_string);
+    url.trim_end_matches('/').to_owned()
+}
+
+fn random_hex() -> Result<String, StartError> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(StartError::Random)?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}

@@ -1,1 +1,9 @@
+//! Every end-to-end test, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests do")]
+
+mod end_to_end;
+mod harness;
+mod receiver;
+mod sim;
+mod tidy;

@@ -100,6 +100,8 @@ codes! {
     DestinationRefused = "destination_refused", 422, "The destination refuses the request";
     /// The store cannot be used.
     StoreUnavailable = "store_unavailable", 503, "The store cannot be used";
+    /// The engine did not finish within the time that a request may take.
+    TimedOut = "timed_out", 504, "The engine did not finish in time";
     /// A mistake of the engine.
     Internal = "internal", 500, "The engine has a fault";
 }

@@ -112,17 +112,24 @@ CREATE TABLE lane (
     lease_owner       TEXT,
     lease_until       INTEGER,
     fence             INTEGER NOT NULL DEFAULT 0,
+    woken             INTEGER NOT NULL DEFAULT 0, -- since it was claimed: 1 there are new events, 2 its spec changed
     settled           TEXT,                       -- what the adapter must find again after a crash (a file's length), JSON
+    writing           INTEGER NOT NULL DEFAULT 0, -- 1 while a write may have begun that is not settled
     last_delivered_at INTEGER,
     failures          INTEGER NOT NULL DEFAULT 0, -- tries failed in a row
     trouble_code      TEXT,
     trouble_detail    TEXT,
     trouble_since     INTEGER,
     CONSTRAINT a_lane_lease_has_an_owner_and_an_end CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
+    CONSTRAINT a_lane_is_asleep_or_woken CHECK (woken IN (0, 1, 2) AND writing IN (0, 1)),
     CONSTRAINT lane_trouble_is_told_whole CHECK (
         (trouble_code IS NULL) = (trouble_detail IS NULL) AND (trouble_code IS NULL) = (trouble_since IS NULL))
 ) STRICT;
 CREATE INDEX lane_due ON lane (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TRIGGER lane_fence_never_moves_back BEFORE UPDATE OF fence ON lane
+WHEN NEW.fence < OLD.fence
+BEGIN SELECT RAISE(ABORT, 'lane_fence_never_moves_back'); END;
 
 -- How far a destination has acknowledged a feed's log: all of the segments before `seq`, and `idx` events of `seq`.
 CREATE TABLE position (
@@ -162,34 +169,41 @@ CREATE INDEX dead_letter_queued ON dead_letter (destination_id) WHERE queued = 1
 
 -- The drop-off alarm of a feed.
 CREATE TABLE alarm (
-    feed_id INTEGER PRIMARY KEY REFERENCES feed (id) ON DELETE CASCADE,
-    state   TEXT NOT NULL,
-    since   INTEGER NOT NULL,
-    cause   TEXT NOT NULL,
-    due_at  INTEGER NOT NULL,                     -- when it is to be judged next
+    feed_id  INTEGER PRIMARY KEY REFERENCES feed (id) ON DELETE CASCADE,
+    state    TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    began_at INTEGER NOT NULL,                    -- since when the feed is watched; silence before is not counted
+    cause    TEXT NOT NULL,
+    due_at   INTEGER NOT NULL,                    -- when it is to be judged next
     CONSTRAINT alarm_state_is_known CHECK (state IN ('ok', 'alarm', 'insufficient_data'))
 ) STRICT;
 CREATE INDEX alarm_due ON alarm (due_at);
 
 -- Notices to alarm channels, written in the transaction that changes the alarm's state.
 CREATE TABLE notice (
-    id           TEXT PRIMARY KEY,
-    channel_id   TEXT NOT NULL REFERENCES object (id) ON DELETE CASCADE,
-    body         TEXT NOT NULL,                   -- the JSON that is sent
-    created_at   INTEGER NOT NULL,
-    due_at       INTEGER NOT NULL,
-    lease_owner  TEXT,
-    lease_until  INTEGER,
-    fence        INTEGER NOT NULL DEFAULT 0,
-    attempts     INTEGER NOT NULL DEFAULT 0,
-    last_error   TEXT,
-    sent_at      INTEGER,
-    given_up_at  INTEGER,
+    id             TEXT PRIMARY KEY,
+    channel_id     TEXT NOT NULL REFERENCES object (id) ON DELETE CASCADE,
+    subject        TEXT NOT NULL,                 -- the feed; a channel gets the notices of one subject in their order
+    number         INTEGER NOT NULL,              -- their order
+    body           TEXT NOT NULL,                 -- the JSON that is sent
+    created_at     INTEGER NOT NULL,
+    due_at         INTEGER NOT NULL,
+    lease_owner    TEXT,
+    lease_until    INTEGER,
+    fence          INTEGER NOT NULL DEFAULT 0,
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    trouble_code   TEXT,
+    trouble_detail TEXT,
+    trouble_since  INTEGER,
+    sent_at        INTEGER,
+    given_up_at    INTEGER,
+    CONSTRAINT notices_of_a_subject_are_numbered UNIQUE (channel_id, subject, number),
     CONSTRAINT a_notice_lease_has_an_owner_and_an_end CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
+    CONSTRAINT notice_trouble_is_told_whole CHECK (
+        (trouble_code IS NULL) = (trouble_detail IS NULL) AND (trouble_code IS NULL) = (trouble_since IS NULL)),
     CONSTRAINT a_notice_is_sent_or_given_up CHECK (sent_at IS NULL OR given_up_at IS NULL)
 ) STRICT;
 CREATE INDEX notice_due ON notice (due_at) WHERE sent_at IS NULL AND given_up_at IS NULL;
-CREATE INDEX notice_by_channel ON notice (channel_id);
 
 -- The requests of one Zoom account today; one account may have several sources.
 CREATE TABLE budget (

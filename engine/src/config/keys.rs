@@ -180,10 +180,10 @@ pub const KEYS: &[Key] = &[
         "The longest pause between two attempts to deliver.",
     ),
     key(
-        "alarm.check_interval",
+        "clock.ahead",
         Text,
-        "15s",
-        "How often alarms are judged.",
+        "0s",
+        "How far the engine's clock runs ahead of the machine's. For drills: a drop-off alarm can be seen without waiting for it.",
     ),
     key(
         "egress.allow_private_addresses",

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Alarm, Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
     raw::Value,
 };
 
@@ -49,9 +49,7 @@ pub(super) fn read(
             .is_some_and(|egress| egress.allow_private_addresses),
     );
     let delivery = delivery(&mut reader);
-    let alarm = reader
-        .duration("alarm.check_interval", SECOND..=HOUR)
-        .map(|check_interval| Alarm { check_interval });
+    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
     let log = log(&mut reader);
     Some(Config {
         data_dir: data_dir?,
@@ -61,7 +59,7 @@ pub(super) fn read(
         store: store?,
         zoom: zoom?,
         delivery: delivery?,
-        alarm: alarm?,
+        clock_ahead: clock_ahead?,
         egress: egress?,
         log: log?,
     })

@@ -45,8 +45,8 @@ pub struct Config {
     pub zoom: Zoom,
     /// Writing to destinations.
     pub delivery: Delivery,
-    /// Judging alarms.
-    pub alarm: Alarm,
+    /// How far the engine's clock runs ahead of the machine's.
+    pub clock_ahead: Duration,
     /// What the engine may reach.
     pub egress: Egress,
     /// What the engine says.
@@ -121,13 +121,6 @@ pub struct Delivery {
     pub retry_first: Duration,
     /// The longest pause between two attempts.
     pub retry_longest: Duration,
-}
-
-/// Judging alarms.
-#[derive(Debug, Clone)]
-pub struct Alarm {
-    /// How often alarms are judged.
-    pub check_interval: Duration,
 }
 
 /// What the engine may reach.

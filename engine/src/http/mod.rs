@@ -32,6 +32,7 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
 use rustls_platform_verifier::Verifier;
 use tracing::{debug, warn};
+use url::Url;
 
 use self::{
     body::{Body, Fault},
@@ -120,6 +121,15 @@ impl Http {
             max_response_bytes,
             clock,
         })
+    }
+
+    /// Whether a URL may be sent to, as far as it tells by itself: a name is judged when it is resolved.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] where the URL holds an address that the egress rule forbids.
+    pub fn check_literal(&self, url: &Url) -> Result<(), Refused> {
+        self.rule.check_literal(url)
     }
 
     /// Sends a request once and reads the whole answer. An answer with an error status is an answer, not an error.

@@ -24,7 +24,7 @@ pub struct Checkpoint {
     pub unconfirmed: Option<ReadSummary>,
     /// Older days that are still to be collected.
     pub backfill: Option<Backfill>,
-    /// How many reads there were; their page sizes alternate.
+    /// How many complete reads there were; their page sizes alternate.
     pub reads: u64,
 }
 
@@ -39,7 +39,9 @@ pub struct ReadSummary {
     pub rows: u64,
     /// The sum of the rows' hashes: equal multisets have equal sums, in whatever order they were read.
     pub digest: u128,
-    /// The newest day of which more rows were seen than are certain.
+    /// The oldest day of which more rows were seen than are certain; [`Day::UNDATED`] where only undated rows were.
+    pub oldest_surplus: Day,
+    /// The newest such day.
     pub newest_surplus: Day,
     /// How many reads in a row have left the counts uncertain.
     pub tries: u32,

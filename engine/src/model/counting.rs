@@ -154,9 +154,17 @@ impl Tally {
     ///
     /// The days of [`Self::missing_for_verdict`] must have been loaded.
     pub fn finish(self, previous: Option<&ReadSummary>) -> Verdict {
-        let Some(newest_surplus) = self.surplus.keys().map(|(day, _)| *day).max() else {
+        if self.surplus.is_empty() {
             return Verdict::Certain;
+        }
+        let dated = || {
+            self.surplus
+                .keys()
+                .map(|(day, _)| *day)
+                .filter(|day| *day != Day::UNDATED)
         };
+        let oldest_surplus = dated().min().unwrap_or(Day::UNDATED);
+        let newest_surplus = dated().max().unwrap_or(Day::UNDATED);
         let previous = previous.filter(|previous| previous.window == self.window);
         let repeated = previous.is_some_and(|previous| {
             previous.page_size != self.page_size
@@ -177,6 +185,7 @@ impl Tally {
                 page_size,
                 rows,
                 digest,
+                oldest_surplus,
                 newest_surplus,
                 tries,
             });

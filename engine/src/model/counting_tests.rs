@@ -1,7 +1,5 @@
 //! The counting rule against a model of Zoom that knows the truth.
 
-use std::collections::HashMap;
-
 use engine_api::LogType;
 use proptest::prelude::*;
 
@@ -47,7 +45,7 @@ impl Zoom {
 /// The log of events, and what a worker does with a read.
 #[derive(Default)]
 struct Log {
-    known: HashMap<u8, u32>,
+    known: BTreeMap<u8, u32>,
     hashes: Vec<RowHash>,
     open: Option<ReadSummary>,
     reads: usize,
@@ -96,8 +94,8 @@ impl Log {
     }
 }
 
-fn truth(zoom: &Zoom) -> HashMap<u8, u32> {
-    let mut counts = HashMap::new();
+fn truth(zoom: &Zoom) -> BTreeMap<u8, u32> {
+    let mut counts = BTreeMap::new();
     zoom.rows
         .iter()
         .for_each(|value| *counts.entry(*value).or_default() += 1);
@@ -119,7 +117,9 @@ proptest! {
         reads in proptest::collection::vec(proptest::collection::vec(proptest::collection::vec(0_u8..12, 0..3), 0..8), 0..6),
     ) {
         let mut zoom = Zoom { rows: Vec::new(), ascending, snapshot };
-        start.into_iter().for_each(|value| zoom.add(value));
+        for value in start {
+            zoom.add(value);
+        }
         let mut log = Log::default();
         for additions in reads {
             let mut additions = additions.into_iter();

@@ -83,8 +83,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// The longest range that one Zoom request may ask for: a month, less what the shortest one lacks.
-    pub const MAX_DAYS: i32 = 30;
+    /// The longest range that is asked for at once. Zoom allows a month, and the shortest one has 28 days.
+    pub const MAX_DAYS: i32 = 28;
 
     /// The window from one day to another; swapped ends are put right.
     pub fn new(from: Day, to: Day) -> Self {

@@ -163,7 +163,9 @@ mod tests {
                 })
                 .collect();
             let mut block = Vec::new();
-            events.iter().for_each(|event| encode_frame(event, &mut block));
+            for event in &events {
+                encode_frame(event, &mut block);
+            }
             prop_assert_eq!(decode_frames(&block).collect::<Result<Vec<_>, _>>(), Ok(events));
         }
 

@@ -152,8 +152,6 @@ pub enum End {
     TailKnown,
     /// All pages were read.
     Complete(Option<ReadSummary>),
-    /// The read broke off after a page that had new rows.
-    BrokenOff,
 }
 
 impl From<&Verdict> for End {
@@ -165,18 +163,17 @@ impl From<&Verdict> for End {
     }
 }
 
+/// Notes, with a page's rows, that the read has not seen what lies behind them: if it breaks off here, the next tail
+/// would stop at rows that are known by now, so a sweep is due.
+pub fn underway(checkpoint: &mut Checkpoint, read: Read) {
+    checkpoint.wants_sweep |= !matches!(read, Read::Backfill(_));
+}
+
 /// Moves the checkpoint over a read that began at `began` (law L4: by complete reads only, never back).
 pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages: u64, end: End) {
+    let End::Complete(open) = end else { return };
     checkpoint.reads += 1;
     let today = Day::of(began);
-    let open = match end {
-        End::TailKnown => return,
-        End::BrokenOff => {
-            checkpoint.wants_sweep |= !matches!(read, Read::Backfill(_));
-            return;
-        }
-        End::Complete(open) => open,
-    };
     let window = read.window();
     match read {
         Read::Tail(_) | Read::Sweep(_) => {
@@ -187,7 +184,12 @@ pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages:
                 } else {
                     window.to.plus(1).start()
                 };
-                checkpoint.watermark = checkpoint.watermark.max(end.min(began));
+                // Nor may a day of which rows were seen that are not in the log yet.
+                let certain = match &open {
+                    Some(open) if open.oldest_surplus != Day::UNDATED => open.oldest_surplus.start(),
+                    _ => began,
+                };
+                checkpoint.watermark = checkpoint.watermark.max(end.min(certain).min(began));
             }
             let whole = matches!(read, Read::Sweep(_)) && window.to >= today;
             if whole {

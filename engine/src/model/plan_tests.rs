@@ -63,12 +63,12 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     let read = next_current(&checkpoint, &CADENCE, now, true);
     assert_eq!(
         read,
-        Read::Sweep(Window::new(day("2024-01-01"), day("2024-01-30")))
+        Read::Sweep(Window::new(day("2024-01-01"), day("2024-01-28")))
     );
     advance(&mut checkpoint, read, now, 9, End::Complete(None));
     assert_eq!(
         checkpoint.watermark,
-        at("2024-01-31T00:00:00Z"),
+        at("2024-01-29T00:00:00Z"),
         "the claim ends with the window"
     );
     assert_eq!(checkpoint.swept_at, Some(began), "not swept up to today yet");
@@ -82,11 +82,39 @@ fn a_tail_that_broke_off_asks_for_a_sweep() {
     advance(&mut checkpoint, sweep, now, 1, End::Complete(None));
     let tail = next_current(&checkpoint, &CADENCE, now, false);
     assert!(matches!(tail, Read::Tail(_)));
-    advance(&mut checkpoint, tail, now, 1, End::BrokenOff);
+    underway(&mut checkpoint, tail);
     assert!(matches!(
         next_current(&checkpoint, &CADENCE, now, false),
         Read::Sweep(_)
     ));
+}
+
+#[test]
+fn the_claim_ends_before_a_day_whose_counts_are_open() {
+    let now = at("2024-05-10T12:00:00Z");
+    let mut checkpoint = Checkpoint::new(day("2024-05-08"), now);
+    checkpoint.backfill = None;
+    checkpoint.watermark = at("2024-05-08T00:00:00Z");
+    let window = Window::new(day("2024-05-08"), day("2024-05-10"));
+    let (rows, digest, tries) = (5, 0, 1);
+    let (oldest_surplus, newest_surplus) = (day("2024-05-09"), day("2024-05-10"));
+    let open = ReadSummary {
+        window,
+        page_size: 300,
+        rows,
+        digest,
+        oldest_surplus,
+        newest_surplus,
+        tries,
+    };
+    advance(
+        &mut checkpoint,
+        Read::Sweep(window),
+        now,
+        1,
+        End::Complete(Some(open)),
+    );
+    assert_eq!(checkpoint.watermark, at("2024-05-09T00:00:00Z"));
 }
 
 #[test]
@@ -99,6 +127,7 @@ fn closed_days_are_confirmed_by_themselves_when_today_is_busy() {
         page_size: 300,
         rows: 5,
         digest: 0,
+        oldest_surplus: day("2024-05-09"),
         newest_surplus: day("2024-05-09"),
         tries,
     };
@@ -164,15 +193,14 @@ proptest! {
                 let window = read.window();
                 prop_assert!(window.days() <= Window::MAX_DAYS && window.to <= Day::of(now));
                 let before = checkpoint.watermark;
-                let end = match outcome {
-                    0 => End::BrokenOff,
-                    1 if matches!(read, Read::Tail(_)) => End::TailKnown,
+                match outcome {
+                    0 => underway(&mut checkpoint, read),
+                    1 if matches!(read, Read::Tail(_)) => advance(&mut checkpoint, read, now, 3, End::TailKnown),
                     _ => {
-                        (0..window.days()).for_each(|offset| { complete.insert(window.from.plus(offset), now); });
-                        End::Complete(None)
+                        complete.extend((0..window.days()).map(|offset| (window.from.plus(offset), now)));
+                        advance(&mut checkpoint, read, now, 3, End::Complete(None));
                     }
-                };
-                advance(&mut checkpoint, read, now, 3, end);
+                }
                 prop_assert!(checkpoint.watermark >= before);
                 // The claim: each day from the recent start to the watermark was read completely after it ended, or
                 // up to the watermark itself.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Error, Store, feeds::instant};
+use super::{Error, Store, time::instant};
 use crate::model::{Budget, Day};
 
 impl Store {

@@ -4,7 +4,7 @@ use engine_api::{Code, LogType, SourceId, SourceSpec};
 use jiff::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Error, Fenced, Store};
+use super::{Error, Fenced, Store, alarms, time::instant};
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
 
 /// What the store knows of a feed's health.
@@ -41,6 +41,8 @@ pub struct ClaimedFeed {
     pub key: FeedKey,
     /// The claim's number.
     pub fence: Fence,
+    /// When the claim ends.
+    pub lease_until: Timestamp,
     /// What its user wrote.
     pub spec: SourceSpec,
     /// The sealed client secret, where one is stored.
@@ -74,6 +76,17 @@ impl Store {
     /// Claims the feed that has been due for the longest, until `until`. A lease that has ended may be taken over.
     pub async fn claim_feed(&self, owner: &str, until: Timestamp) -> Result<Option<ClaimedFeed>, Error> {
         let now = self.now();
+        // Most looks find nothing; only one that may find something waits for the writer's turn.
+        let due: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM feed
+                 WHERE active = 1 AND due_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1))",
+        )
+        .bind(now)
+        .fetch_one(self.read())
+        .await?;
+        if !due {
+            return Ok(None);
+        }
         let mut write = self.soft().await?;
         let row = sqlx::query(
             "UPDATE feed SET lease_owner = ?1, lease_until = ?2, fence = fence + 1 WHERE id = (
@@ -110,6 +123,7 @@ impl Store {
                 log_type: log_type(&row)?,
             },
             fence: Fence(row.try_get("fence")?),
+            lease_until: until,
             spec: serde_json::from_str(&spec).map_err(damaged("a source's spec"))?,
             sealed_secret,
             checkpoint: checkpoint(&row)?,
@@ -169,6 +183,11 @@ impl Store {
             PollEnd::Failed { code, detail } => (Some(code.as_str()), Some(detail.as_str())),
         };
         let mut write = self.soft().await?;
+        let before: Option<Option<String>> =
+            sqlx::query_scalar("SELECT trouble_code FROM feed WHERE id = ?1")
+                .bind(id)
+                .fetch_optional(&mut *write)
+                .await?;
         let released = sqlx::query(
             "UPDATE feed SET
                  lease_owner = NULL, lease_until = NULL, last_poll_at = ?3,
@@ -190,6 +209,8 @@ impl Store {
         .bind(detail)
         .execute(&mut *write)
         .await?;
+        let changed = before.flatten().as_deref() != code;
+        alarms::wake(&mut write, id, changed, instant(self.now())?).await?;
         write.commit().await?;
         Ok(if released.rows_affected() == 1 {
             Ok(())
@@ -306,11 +327,6 @@ fn feed_row(row: &SqliteRow) -> Result<FeedRow, Error> {
         events: u64::try_from(row.try_get::<i64, _>("events")?).unwrap_or_default(),
         trouble,
     })
-}
-
-/// Reads a time column.
-pub(super) fn instant(millis: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_millisecond(millis).map_err(damaged("a time"))
 }
 
 /// Names what could not be read.

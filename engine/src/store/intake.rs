@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::Row as _;
 
-use super::{Error, Fenced, Store, feeds::damaged, segment};
+use super::{Error, Fenced, Store, alarms, delivery, feeds::damaged, segment, time::instant};
 use crate::model::{Checkpoint, Day, Event, Fence, RowHash, encode_frame};
 
 /// The events of one commit, in the order in which they are appended.
@@ -71,7 +71,12 @@ impl Store {
         } else {
             Some(segment::compress(&events.block)?)
         };
-        let mut write = self.durable().await?;
+        // A checkpoint that moves over nothing new may be lost with the power: the same read is made again.
+        let mut write = if payload.is_some() {
+            self.durable().await?
+        } else {
+            self.soft().await?
+        };
         let moved = sqlx::query(
             "UPDATE feed SET
                  checkpoint = ?3, watermark = ?4, last_seq = last_seq + ?5, events = events + ?6,
@@ -116,20 +121,10 @@ impl Store {
                     .execute(&mut *write)
                     .await?;
             }
-            wake(&mut write, feed, now).await?;
+            delivery::wake_lanes(&mut write, feed, instant(now)?).await?;
+            alarms::wake(&mut write, feed, false, instant(now)?).await?;
         }
         write.commit().await?;
         Ok(Ok(()))
     }
-}
-
-/// New events concern the feed's destinations and its alarm.
-async fn wake(write: &mut Transaction<'_, Sqlite>, feed: i64, now: i64) -> Result<(), Error> {
-    super::delivery::wake_lanes(write, feed, now).await?;
-    sqlx::query("UPDATE alarm SET due_at = min(due_at, ?2) WHERE feed_id = ?1 AND state <> 'ok'")
-        .bind(feed)
-        .bind(now)
-        .execute(&mut **write)
-        .await?;
-    Ok(())
 }

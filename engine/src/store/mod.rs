@@ -14,14 +14,22 @@
 //! Cancel safety: each method is one transaction. Dropping its future either leaves the transaction to be rolled back
 //! or has no effect on its outcome; it never leaves half of one.
 
+pub mod alarms;
 mod budgets;
-mod delivery;
+pub mod catalog;
+pub mod dead_letters;
+pub mod delivery;
 mod error;
 mod feeds;
 mod intake;
 mod meta;
+pub mod notices;
 mod open;
-mod segment;
+mod retention;
+pub mod segment;
+#[cfg(test)]
+pub(crate) mod testing;
+mod time;
 
 use std::sync::Arc;
 

@@ -43,6 +43,11 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .optimize_on_close(true, None);
+        // The settings above that are kept in the file would be written again by each reader, which it may not.
+        let reading = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
         let one = || SqlitePoolOptions::new().max_connections(1).min_connections(1);
 
         let durable = one()
@@ -63,7 +68,7 @@ impl Store {
             .map_err(|error| failed("open", error))?;
         let read: SqlitePool = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(reading)
             .await
             .map_err(|error| failed("read", error))?;
         Ok(Self {

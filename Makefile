@@ -1,0 +1,32 @@
+# The commands of this project. Everything they need is checked first, and said clearly where it is missing.
+
+.PHONY: demo test bench docs deny need help
+
+help:
+	@echo "make demo   run the main job end to end: simulator, engine, terraform"
+	@echo "make test   format, lints, every test, the generated pages"
+	@echo "make bench  print the benchmarks of docs/benchmarks.md"
+	@echo "make docs   write the registry pages anew from the schema"
+	@echo "make deny   check licences, sources and duplicates of dependencies"
+
+need:
+	@.ci/need
+
+demo: need
+	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom -p e2e --bins
+	@target_dir=$$(.ci/target-dir); "$$target_dir/release/demo"
+
+test: need
+	.ci/check
+
+bench: need
+	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom -p e2e --bins
+	@target_dir=$$(.ci/target-dir); "$$target_dir/release/bench"
+
+docs: need
+	cargo build --locked -p terraform-provider-zoom
+	@target_dir=$$(.ci/target-dir); "$$target_dir/debug/terraform-provider-zoom" docs --examples examples --out docs
+
+deny:
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny --config .deny.toml check bans licenses sources

@@ -1,0 +1,162 @@
+//! The REST API: what Terraform and operators talk to.
+//!
+//! A request passes, from the outside in: [`serve`] (connections and their limits), `guard` (request id, log line,
+//! metrics, errors as problem bodies; then for each route the token, the limit on parallel work, the time limit, and
+//! the net under panics), the one table in `route` (from which the router, `/openapi.json` and the tests are made),
+//! and a handler. Handlers of the three kinds of object are one set, generic over the spec; what differs between the
+//! kinds is in `resource`. `declare` makes a stored object of a spec and its secrets.
+//!
+//! What holds:
+//! * Every route but the four of probes and documents needs the token.
+//! * No body, no query and no secret is logged or echoed. What a store or a vault says inside is logged under the
+//!   request's id; the caller gets the code and what to do.
+//! * An object is stored after everything about it was checked, or not at all.
+//!
+//! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
+
+mod body;
+mod declare;
+mod engine;
+mod failure;
+mod guard;
+mod objects;
+mod openapi;
+mod resource;
+mod route;
+mod secrets;
+mod serve;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod zoom_check;
+
+use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
+use tokio::sync::Semaphore;
+
+pub use self::{route::router, serve::serve};
+use crate::{clock::Clock, config::Config, http::Http, store::Store, telemetry::Telemetry, vault::Vault};
+
+/// How many requests are worked on at once; others wait for their turn.
+const PARALLEL_REQUESTS: usize = 64;
+
+/// What the API works with.
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The vault.
+    pub vault: Vault,
+    /// The clock.
+    pub clock: Clock,
+    /// Where requests are counted, and what `/metrics` shows.
+    pub telemetry: Telemetry,
+    /// Whose egress rule judges the URLs in specs.
+    pub http: Http,
+    /// The token that callers must show.
+    pub token: Secret,
+    /// What `/v1/engine` shows.
+    pub engine: EngineView,
+    /// Limits and rules from the configuration.
+    pub limits: Limits,
+    /// Asks Zoom whether a source can be read.
+    pub source_check: Arc<dyn SourceCheck>,
+    /// Tells the workers to look again; called after each change.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// What keeps the workers from working, in words; `None` while they work. Decides `/readyz` beside the store.
+    pub stalled: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+/// The limits and rules of the configuration that the API keeps.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest request body, in bytes.
+    pub max_request_bytes: usize,
+    /// The directories under which `file` destinations may write.
+    pub file_roots: Vec<PathBuf>,
+    /// How long requests in hand may take to end once the engine stops.
+    pub shutdown_deadline: Duration,
+    /// Zoom requests a day and account, where Zoom names no limit.
+    pub daily_request_budget: u32,
+}
+
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Self {
+        Self {
+            max_request_bytes: config.server.max_request_bytes,
+            file_roots: config.egress.file_roots.clone(),
+            shutdown_deadline: config.server.shutdown_deadline,
+            daily_request_budget: config.zoom.daily_request_budget,
+        }
+    }
+}
+
+/// Asks Zoom whether a source can be read.
+#[async_trait]
+pub trait SourceCheck: Send + Sync {
+    /// Gets a token, then one row of each report that the spec names. Answers each log type of the spec, with what
+    /// Zoom refuses where it does.
+    async fn check(&self, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)>;
+
+    /// Under which name the store counts the requests of the source's Zoom account.
+    fn budget_account(&self, spec: &SourceSpec) -> String;
+}
+
+/// Why a report cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFault {
+    /// What went wrong.
+    pub code: Code,
+    /// What happened and what to do, in a sentence.
+    pub detail: String,
+    /// The field of the spec at fault, where it is another than the code suggests.
+    pub field: Option<String>,
+}
+
+/// The API's state; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    turns: Semaphore,
+}
+
+impl Api {
+    /// Prepares the API; nothing is listened to yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                turns: Semaphore::new(PARALLEL_REQUESTS),
+            }),
+        }
+    }
+}
+
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.inner.parts
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The handlers of sources, destinations and alarm channels: one set for all.
+
+use axum::{
+    Json as Answer,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use engine_api::{CompareRequest, CompareResult, Items, Secret, View};
+use serde::Deserialize;
+
+use super::{
+    Api,
+    body::{Json, Query, idempotency_key, if_match},
+    declare,
+    failure::Failure,
+    resource::Resource,
+};
+use crate::store::catalog::{Created, Idempotency, Object};
+
+const PAGE: u32 = 100;
+const LONGEST_PAGE: u32 = 500;
+
+/// Which objects to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    name: Option<String>,
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list<S: Resource>(
+    State(api): State<Api>,
+    Query(query): Query<ListQuery>,
+) -> Result<Answer<Items<View<S>>>, Failure> {
+    let limit = page_length(query.limit);
+    let (name, after) = (query.name.as_deref(), query.after.as_deref());
+    let mut objects = api.store.objects(S::KIND, name, after, limit + 1).await?;
+    let more = objects.len() > limit as usize;
+    objects.truncate(limit as usize);
+    let next = objects.last().filter(|_| more).map(|object| object.id.clone());
+    let items = objects.into_iter().map(declare::view).collect::<Result<_, _>>()?;
+    Ok(Answer(Items { items, next }))
+}
+
+/// How many items a page has.
+pub(super) fn page_length(wanted: Option<u32>) -> u32 {
+    wanted.unwrap_or(PAGE).clamp(1, LONGEST_PAGE)
+}
+
+pub(super) async fn create<S: Resource>(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Json<S>,
+) -> Result<Response, Failure> {
+    let idempotency = idempotency_key(&headers)?.map(|key| {
+        // Keyed, since the body may hold a secret that could be guessed from a plain digest.
+        let text = Secret::from(String::from_utf8_lossy(&body.bytes).into_owned());
+        let digest = api
+            .vault
+            .fingerprint("idempotency", &[(key.as_str(), &text)])
+            .into_bytes();
+        Idempotency { key, digest }
+    });
+    let (status, object) = match declare::create(&api, &body.value, idempotency.as_ref()).await? {
+        Created::New(object) => (StatusCode::CREATED, object),
+        Created::Before(object) => (StatusCode::OK, object),
+    };
+    let location = format!("/v1/{}/{}", S::KIND.path(), object.id);
+    let mut response = shown::<S>(status, object)?;
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn get<S: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let object = api.store.object(S::KIND, &id).await?;
+    shown::<S>(StatusCode::OK, object.ok_or_else(|| Failure::absent(S::KIND))?)
+}
+
+pub(super) async fn replace<S: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Json<S>,
+) -> Result<Response, Failure> {
+    let expected = if_match(&headers)?;
+    let object = declare::replace(&api, &id, &body.value, expected.as_deref()).await?;
+    shown::<S>(StatusCode::OK, object)
+}
+
+pub(super) async fn remove<S: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Failure> {
+    let expected = if_match(&headers)?;
+    declare::remove::<S>(&api, &id, expected.as_deref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn compare<S: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Json<CompareRequest>,
+) -> Result<Answer<CompareResult>, Failure> {
+    Ok(Answer(declare::compare::<S>(&api, &id, &body.value).await?))
+}
+
+fn shown<S: Resource>(status: StatusCode, object: Object) -> Result<Response, Failure> {
+    let etag = HeaderValue::from_str(&format!("\"{}\"", object.generation))
+        .map_err(|error| Failure::internal(error.to_string()))?;
+    let view: View<S> = declare::view(object)?;
+    Ok((status, [(header::ETAG, etag)], Answer(view)).into_response())
+}

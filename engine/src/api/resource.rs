@@ -1,0 +1,161 @@
+//! What differs between the kinds of object, beside their specs.
+
+use std::path::{Component, Path};
+
+use async_trait::async_trait;
+use engine_api::{AlarmChannelSpec, Code, DestinationSpec, LogType, Secret, SourceSpec, Spec, Violation};
+use url::Url;
+
+use super::{
+    Api, CheckFault,
+    failure::{Breach, Failure},
+    secrets::Merged,
+};
+
+/// A spec, and the rules that only this engine can judge.
+#[async_trait]
+pub(super) trait Resource: Spec {
+    /// Where the spec wants the engine to reach or write and it may not.
+    fn out_of_reach(&self, _api: &Api) -> Vec<Breach> {
+        Vec::new()
+    }
+
+    /// What a change of the spec may not change.
+    fn frozen(&self, _before: &Self) -> Vec<Violation> {
+        Vec::new()
+    }
+
+    /// Tries the object out before it is stored, where its spec wants that and the change calls for it.
+    async fn verify(&self, _api: &Api, _before: Option<&Self>, _secrets: &Merged) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Forgets what is shown of an object that was removed.
+    fn forget(_api: &Api, _id: &str) {}
+}
+
+#[async_trait]
+impl Resource for SourceSpec {
+    fn frozen(&self, before: &Self) -> Vec<Violation> {
+        if self.account_id == before.account_id {
+            return Vec::new();
+        }
+        vec![Violation {
+            field: "account_id".to_owned(),
+            message: "cannot be changed: another account is another source, so create a new one".to_owned(),
+        }]
+    }
+
+    async fn verify(&self, api: &Api, before: Option<&Self>, secrets: &Merged) -> Result<(), Failure> {
+        let untried = before.is_none_or(|before| {
+            !before.verify
+                || secrets.changed("client_secret")
+                || self.client_secret_ref != before.client_secret_ref
+                || self.client_id != before.client_id
+                || !self.log_types.is_subset(&before.log_types)
+        });
+        if !self.verify || !untried {
+            return Ok(());
+        }
+        let Some(secret) = secrets.secret("client_secret") else {
+            return Err(Failure::internal(
+                "a source without a secret was about to be verified",
+            ));
+        };
+        let breaches = breaches(self, ask(api, self, secret).await);
+        Failure::all(breaches)
+    }
+
+    fn forget(api: &Api, id: &str) {
+        api.telemetry.forget_source(id);
+    }
+}
+
+/// Asks Zoom about every log type of a source.
+pub(super) async fn ask(api: &Api, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
+    api.source_check.check(spec, secret).await
+}
+
+/// What Zoom refuses, each at its field; a reason that holds for both log types is told once.
+fn breaches(spec: &SourceSpec, answers: Vec<(LogType, Option<CheckFault>)>) -> Vec<Breach> {
+    let mut breaches: Vec<Breach> = Vec::new();
+    for fault in answers.into_iter().filter_map(|(_, fault)| fault) {
+        let field = fault.field.as_deref().or(field_of(fault.code));
+        let field = match field {
+            Some("client_secret") if spec.client_secret_ref.is_some() => "client_secret_ref",
+            Some(field) => field,
+            None => "",
+        };
+        if !breaches
+            .iter()
+            .any(|known| known.code == fault.code && known.detail == fault.detail)
+        {
+            breaches.push(Breach::new(fault.code, field, fault.detail));
+        }
+    }
+    breaches
+}
+
+/// The field of a source that a refusal is about.
+fn field_of(code: Code) -> Option<&'static str> {
+    match code {
+        Code::ZoomInvalidCredentials => Some("client_secret"),
+        Code::ZoomUnknownAccount | Code::ZoomPlanTooLow => Some("account_id"),
+        Code::ZoomAppDisabled | Code::ZoomWrongAppType => Some("client_id"),
+        Code::ZoomMissingScope | Code::ZoomMissingPermission => Some("log_types"),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl Resource for DestinationSpec {
+    fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
+        let file = self.file.as_ref().and_then(|file| outside_roots(api, &file.path));
+        let http = self
+            .http
+            .as_ref()
+            .and_then(|http| refused_address(api, "http.url", &http.url));
+        file.into_iter().chain(http).collect()
+    }
+
+    fn forget(api: &Api, id: &str) {
+        api.telemetry.forget_destination(id);
+    }
+}
+
+#[async_trait]
+impl Resource for AlarmChannelSpec {
+    fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
+        let webhook = self.webhook.as_ref();
+        webhook
+            .and_then(|webhook| refused_address(api, "webhook.url", &webhook.url))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Judges a path by its text alone; whether a link leads out of a root, the destination sees when it writes.
+fn outside_roots(api: &Api, path: &str) -> Option<Breach> {
+    let refused = |detail: String| Some(Breach::new(Code::PathRefused, "file.path", detail));
+    let path = Path::new(path);
+    if !path.components().any(|part| matches!(part, Component::Normal(_))) {
+        return refused("the path names no file".to_owned());
+    }
+    let roots = &api.limits.file_roots;
+    if path.is_relative() || roots.iter().any(|root| path.starts_with(root) && path != root) {
+        return None;
+    }
+    let roots: Vec<_> = roots.iter().map(|root| format!("`{}`", root.display())).collect();
+    refused(format!(
+        "the file must lie under one of the engine's file roots ({}): choose a path there or a relative one, or add \
+         the directory to `egress.file_roots`",
+        roots.join(", ")
+    ))
+}
+
+fn refused_address(api: &Api, field: &str, url: &str) -> Option<Breach> {
+    // What is no URL breaks a rule of the spec, and is told there.
+    let url = Url::parse(url).ok()?;
+    let refused = api.http.check_literal(&url).err()?;
+    Some(Breach::new(Code::AddressRefused, field, refused.to_string()))
+}

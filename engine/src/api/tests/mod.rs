@@ -1,0 +1,279 @@
+//! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
+
+mod objects;
+mod secrets;
+mod sources;
+mod surface;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
+use serde_json::{Value, json};
+use tower::Service as _;
+
+use super::{Api, CheckFault, Limits, Parts, SourceCheck, router};
+use crate::{
+    clock::{Clock, Simulation},
+    http::{self, Http},
+    store::Store,
+    telemetry::Telemetry,
+    vault::{self, Held, Vault},
+};
+
+const TOKEN: &str = "zle_the-token-of-these-tests";
+
+/// What a fake Zoom does when it is asked.
+#[derive(Clone, Default)]
+enum Zoom {
+    #[default]
+    Accepts,
+    Refuses(CheckFault),
+    Panics,
+    Hangs,
+}
+
+#[derive(Default)]
+struct FakeCheck {
+    zoom: Mutex<Zoom>,
+    /// The secrets that it was asked with.
+    asked: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl SourceCheck for FakeCheck {
+    async fn check(&self, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
+        self.asked.lock().unwrap().push(secret.expose().to_owned());
+        let zoom = self.zoom.lock().unwrap().clone();
+        let fault = match zoom {
+            Zoom::Accepts => None,
+            Zoom::Refuses(fault) => Some(fault),
+            Zoom::Panics => panic!("as told"),
+            Zoom::Hangs => std::future::pending().await,
+        };
+        spec.log_types
+            .iter()
+            .map(|log_type| (*log_type, fault.clone()))
+            .collect()
+    }
+
+    fn budget_account(&self, spec: &SourceSpec) -> String {
+        format!("zoom.example/{}", spec.account_id)
+    }
+}
+
+struct Stage {
+    dir: tempfile::TempDir,
+    api: Api,
+    router: Router,
+    zoom: Arc<FakeCheck>,
+    wakes: Arc<AtomicUsize>,
+    stalled: Arc<Mutex<Option<String>>>,
+    clock: Simulation,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
+    }
+
+    /// Asserts that this is a problem with the code at the field, and returns it.
+    #[track_caller]
+    fn problem(self, code: Code, field: &str) -> Value {
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{}",
+            self.text
+        );
+        let request_id = self.header("x-request-id").to_owned();
+        let status = self.status;
+        let problem = self.json();
+        assert_eq!(problem["code"], code.as_str(), "{problem}");
+        assert_eq!(problem["field"].as_str().unwrap_or_default(), field, "{problem}");
+        assert_eq!(
+            (status.as_u16(), &problem["status"]),
+            (code.status(), &json!(code.status()))
+        );
+        assert!(!request_id.is_empty() && problem["request_id"] == request_id.as_str());
+        assert!(problem["detail"].as_str().unwrap().len() > 10, "{problem}");
+        problem
+    }
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let now = "2026-01-31T12:00:00Z".parse().unwrap();
+        let (clock, simulation) = Clock::simulated(now);
+        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
+            .await
+            .unwrap();
+        std::fs::create_dir(dir.path().join("run")).unwrap();
+        let options = vault::Options {
+            key_file: dir.path().join("vault.key"),
+            ref_dirs: vec![dir.path().join("run")],
+            ref_env_prefixes: vec!["CARGO_PKG_".to_owned()],
+        };
+        let (zoom, wakes) = (Arc::new(FakeCheck::default()), Arc::new(AtomicUsize::new(0)));
+        let stalled = Arc::new(Mutex::new(None));
+        let api = Api::new(Parts {
+            store,
+            vault: Vault::load(options, Held::Nothing).unwrap(),
+            clock: clock.clone(),
+            telemetry: Telemetry::new(),
+            http: Http::new(http::Options::default(), clock).unwrap(),
+            token: Secret::from(TOKEN),
+            engine: EngineView {
+                engine_id: "eng_1".to_owned(),
+                version: "1.2.3".to_owned(),
+                public_url: "http://engine.example".to_owned(),
+            },
+            limits: Limits {
+                max_request_bytes: 64 << 10,
+                file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
+                shutdown_deadline: std::time::Duration::from_secs(5),
+                daily_request_budget: 1_000,
+            },
+            source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
+            wake: {
+                let wakes = Arc::clone(&wakes);
+                Arc::new(move || _ = wakes.fetch_add(1, Ordering::Relaxed))
+            },
+            stalled: {
+                let stalled = Arc::clone(&stalled);
+                Arc::new(move || stalled.lock().unwrap().clone())
+            },
+        });
+        Self {
+            router: router(&api),
+            dir,
+            api,
+            zoom,
+            wakes,
+            stalled,
+            clock: simulation,
+        }
+    }
+
+    /// Sends a request as it is.
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().call(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 16 << 20).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header("authorization", format!("Bearer {TOKEN}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.ask_with(method, path, &[], body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, None).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, Some(body)).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.ask("PUT", path, Some(body)).await
+    }
+
+    /// Creates an object and returns its path.
+    async fn made(&self, kind: &str, spec: &Value) -> String {
+        let view = self.post(&format!("/v1/{kind}"), spec).await.expect(201);
+        format!("/v1/{kind}/{}", view["id"].as_str().unwrap())
+    }
+
+    fn zoom(&self, zoom: Zoom) {
+        *self.zoom.zoom.lock().unwrap() = zoom;
+    }
+
+    fn zoom_refuses(&self, code: Code) {
+        self.zoom(Zoom::Refuses(CheckFault {
+            code,
+            detail: format!("Zoom said {code}, so do something about it"),
+            field: None,
+        }));
+    }
+
+    /// The secrets that Zoom was asked with since the last call.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.zoom.asked.lock().unwrap())
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.swap(0, Ordering::Relaxed)
+    }
+}
+
+fn source(name: &str) -> Value {
+    json!({ "name": name, "account_id": "acc", "client_id": "cid", "client_secret": "s3cret" })
+}
+
+fn lake(name: &str) -> Value {
+    json!({ "name": name, "file": { "path": "lake" } })
+}
+
+fn hook(name: &str, more: Value) -> Value {
+    let mut http = json!({ "url": "https://siem.example.com/ingest" });
+    if let (Value::Object(http), Value::Object(more)) = (&mut http, more) {
+        http.extend(more);
+    }
+    json!({ "name": name, "http": http })
+}

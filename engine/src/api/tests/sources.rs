@@ -1,0 +1,178 @@
+//! Sources: verified against Zoom before they are stored, checked and polled on demand.
+
+use super::*;
+
+#[tokio::test]
+async fn what_zoom_refuses_is_told_at_its_field_and_not_stored() {
+    let stage = Stage::set().await;
+    for (code, field) in [
+        (Code::ZoomInvalidCredentials, "client_secret"),
+        (Code::ZoomUnknownAccount, "account_id"),
+        (Code::ZoomPlanTooLow, "account_id"),
+        (Code::ZoomAppDisabled, "client_id"),
+        (Code::ZoomWrongAppType, "client_id"),
+        (Code::ZoomMissingScope, "log_types"),
+        (Code::ZoomMissingPermission, "log_types"),
+        (Code::ZoomUnavailable, ""),
+        (Code::ZoomRefused, ""),
+    ] {
+        stage.zoom_refuses(code);
+        let problem = stage
+            .post("/v1/sources", &source("corp"))
+            .await
+            .problem(code, field);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("do something"),
+            "{problem}"
+        );
+        assert_eq!(
+            problem.get("errors"),
+            None,
+            "the same for both log types is told once"
+        );
+    }
+    assert_eq!(stage.get("/v1/sources").await.expect(200), json!({ "items": [] }));
+    assert_eq!(stage.wakes(), 0);
+
+    // With a reference, it is the reference's field.
+    stage.zoom_refuses(Code::ZoomInvalidCredentials);
+    let mut spec = source("corp");
+    spec.as_object_mut().unwrap().remove("client_secret");
+    spec["client_secret_ref"] = json!("env:CARGO_PKG_NAME");
+    stage
+        .post("/v1/sources", &spec)
+        .await
+        .problem(Code::ZoomInvalidCredentials, "client_secret_ref");
+
+    let mut spec = source("corp");
+    spec["verify"] = json!(false);
+    stage.asked();
+    stage.post("/v1/sources", &spec).await.expect(201);
+    assert_eq!(stage.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_replace_asks_zoom_only_about_what_is_new() {
+    let stage = Stage::set().await;
+    let mut spec = source("corp");
+    spec["log_types"] = json!(["operation"]);
+    let path = stage.made("sources", &spec).await;
+    stage.asked();
+    stage.zoom_refuses(Code::ZoomMissingScope);
+    let mut quiet = spec.clone();
+    quiet["name"] = json!("renamed");
+    quiet["poll_interval"] = json!("5m");
+    quiet.as_object_mut().unwrap().remove("client_secret");
+    stage.put(&path, &quiet).await.expect(200);
+    assert_eq!(stage.asked(), Vec::<String>::new());
+
+    for (field, value) in [
+        ("client_secret", json!("rotated")),
+        ("client_id", json!("other")),
+        ("log_types", json!(["activity", "operation"])),
+    ] {
+        let mut spec = quiet.clone();
+        spec[field] = value;
+        stage
+            .put(&path, &spec)
+            .await
+            .problem(Code::ZoomMissingScope, "log_types");
+        spec["verify"] = json!(false);
+        assert_eq!(stage.asked().len(), 1, "{field}");
+    }
+    assert_eq!(
+        stage.get(&path).await.expect(200)["generation"],
+        2,
+        "nothing of it was stored"
+    );
+    stage.zoom(Zoom::Accepts);
+    quiet["log_types"] = json!(["activity"]);
+    stage.put(&path, &quiet).await.expect(200);
+    assert_eq!(
+        stage.asked(),
+        ["s3cret"],
+        "the stored secret is verified with the new log type"
+    );
+}
+
+#[tokio::test]
+async fn another_account_is_another_source() {
+    let stage = Stage::set().await;
+    let path = stage.made("sources", &source("corp")).await;
+    let mut spec = source("corp");
+    spec["account_id"] = json!("elsewhere");
+    let problem = stage
+        .put(&path, &spec)
+        .await
+        .problem(Code::InvalidSpec, "account_id");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("create a new one"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_has_grown_old_does_not_stand_in_the_way() {
+    let stage = Stage::set().await;
+    let mut spec = source("corp");
+    spec["start_from"] = json!("2026-01-30T00:00:00Z");
+    let path = stage.made("sources", &spec).await;
+    stage.clock.advance(std::time::Duration::from_hours(24 * 250));
+    spec["poll_interval"] = json!("5m");
+    stage.put(&path, &spec).await.expect(200);
+    spec["start_from"] = json!("2026-01-29T00:00:00Z");
+    stage
+        .put(&path, &spec)
+        .await
+        .problem(Code::InvalidSpec, "start_from");
+    stage
+        .post("/v1/sources", &spec)
+        .await
+        .problem(Code::InvalidSpec, "start_from");
+}
+
+#[tokio::test]
+async fn a_source_is_checked_on_demand() {
+    let stage = Stage::set().await;
+    let path = stage.made("sources", &source("corp")).await;
+    stage.asked();
+    let check = async || {
+        stage
+            .ask("POST", &format!("{path}/check"), None)
+            .await
+            .expect(200)
+    };
+    let report = check().await;
+    assert_eq!(report["ok"], true);
+    assert_eq!(stage.asked(), ["s3cret"]);
+    stage.zoom_refuses(Code::ZoomMissingPermission);
+    let report = check().await;
+    assert_eq!(
+        (&report["ok"], report["feeds"].as_array().unwrap().len()),
+        (&json!(false), 2)
+    );
+    assert_eq!(report["feeds"][0]["log_type"], "operation");
+    assert_eq!(report["feeds"][0]["trouble"]["code"], "zoom_missing_permission");
+    stage
+        .ask("POST", "/v1/sources/src_none/check", None)
+        .await
+        .problem(Code::NotFound, "");
+}
+
+#[tokio::test]
+async fn a_source_is_polled_on_demand_while_it_is_on() {
+    let stage = Stage::set().await;
+    let mut spec = source("corp");
+    let path = stage.made("sources", &spec).await;
+    stage.wakes();
+    let poll = async || stage.ask("POST", &format!("{path}/poll"), None).await;
+    assert_eq!(poll().await.status, StatusCode::ACCEPTED);
+    assert_eq!(stage.wakes(), 1);
+    spec["enabled"] = json!(false);
+    stage.put(&path, &spec).await.expect(200);
+    poll().await.problem(Code::InvalidSpec, "enabled");
+    stage
+        .ask("POST", "/v1/sources/src_none/poll", None)
+        .await
+        .problem(Code::NotFound, "");
+}

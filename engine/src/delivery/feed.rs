@@ -1,0 +1,223 @@
+//! One feed's turn: batch after batch, in order.
+
+use engine_api::DeadLetterId;
+use tracing::{info, warn};
+
+use super::{
+    batch::{self, Cut, cut},
+    lane::{Ended, Run},
+    read::{first, front},
+};
+use crate::{
+    destination::{Batch, Limits, WriteError},
+    model::{EventId, Position, encode_frame},
+    store::{
+        Error,
+        delivery::{Moved, Pending, Refusal, Settlement},
+    },
+    telemetry::{DestinationFault, DestinationLabels},
+};
+
+/// What became of one batch.
+enum Step {
+    /// The feed goes on.
+    Onward,
+    /// Its turn is over.
+    Over(Ended),
+}
+
+/// The most events that a batch of this feed may have for now.
+struct Pace {
+    now: usize,
+    ceiling: usize,
+}
+
+impl Pace {
+    /// The batch was taken: the next may be twice as long again.
+    fn taken(&mut self) {
+        self.now = self.now.saturating_mul(2).min(self.ceiling);
+    }
+
+    /// One event was refused for good. Where one is, more may be: the next batches begin small, or each further one
+    /// would cost the whole way down.
+    fn refused(&mut self) {
+        self.now = 1;
+    }
+
+    /// A batch of so many was refused.
+    fn halve(&mut self, count: usize) {
+        self.now = (count / 2).max(1);
+    }
+
+    /// A batch of so many was too large, and every further one would be.
+    fn shrink(&mut self, count: usize) {
+        self.halve(count);
+        self.ceiling = self.now;
+    }
+}
+
+impl Run<'_> {
+    pub(super) async fn deliver_feed(&self, mut pending: Pending) -> Result<Ended, Error> {
+        let limits = self.destination.limits();
+        let mut pace = Pace {
+            now: limits.max_events,
+            ceiling: limits.max_events,
+        };
+        while self.goes_on() {
+            match self.deliver_batch(&mut pending, &limits, &mut pace).await? {
+                Step::Onward => {}
+                Step::Over(ended) => return Ok(ended),
+            }
+        }
+        Ok(Ended::More)
+    }
+
+    async fn deliver_batch(
+        &self,
+        pending: &mut Pending,
+        limits: &Limits,
+        pace: &mut Pace,
+    ) -> Result<Step, Error> {
+        let limits = Limits {
+            max_events: pace.now,
+            ..*limits
+        };
+        let front = front(self.store(), pending, &limits, self.metadata).await?;
+        let now = self.worker.clock.now();
+        let count = match cut(&front.waiting, pending.staged, front.more, &limits, now) {
+            Cut::Send(count) => count,
+            Cut::Wait(due) => return Ok(Step::Over(Ended::Waits(due))),
+            Cut::Nothing => return Ok(Step::Over(Ended::Drained)),
+        };
+        let Some(end) = front.waiting.get(count - 1).map(|last| last.end) else {
+            return Ok(Step::Over(Ended::Drained));
+        };
+        let id = batch::id(&self.claim.destination, &pending.feed, pending.position, end);
+        let batch = Batch::new(id, front.lines, count);
+
+        let prepared = match self.prepare().await {
+            Ok(prepared) => prepared,
+            Err(failure) => return Ok(Step::Over(self.pause(failure))),
+        };
+        let lease = self.worker.options.lease;
+        match self
+            .store()
+            .stage(&self.claim, lease, pending, end, prepared.as_deref())
+            .await?
+        {
+            Moved::Done => {}
+            Moved::Gone => return Ok(Step::Over(Ended::Drained)),
+            Moved::Fenced => return Ok(Step::Over(self.fenced())),
+        }
+        self.remember(prepared);
+        pending.staged = Some(end);
+
+        match self.destination.write(&batch).await {
+            Ok(settled) => {
+                let step = self.move_on(pending, end, settled, None).await?;
+                pace.taken();
+                let labels = DestinationLabels {
+                    destination: self.claim.destination.to_string(),
+                };
+                self.worker
+                    .telemetry
+                    .destination_events_sent
+                    .add(&labels, count as u64);
+                Ok(step)
+            }
+            Err(WriteError::Refused { reason } | WriteError::TooLarge { reason }) if count == 1 => {
+                let step = self.bury(pending, end, reason).await?;
+                pace.refused();
+                Ok(step)
+            }
+            Err(WriteError::Refused { reason }) => {
+                info!(feed = %pending.feed, count, reason, "batch refused, halving it");
+                pace.halve(count);
+                self.answered();
+                pending.staged = None;
+                Ok(Step::Onward)
+            }
+            Err(WriteError::TooLarge { reason }) => {
+                info!(feed = %pending.feed, count, reason, "batch too large, halving it");
+                pace.shrink(count);
+                self.answered();
+                pending.staged = None;
+                Ok(Step::Onward)
+            }
+            Err(
+                failure @ (WriteError::Throttled { .. }
+                | WriteError::Unavailable { .. }
+                | WriteError::Blocked { .. }),
+            ) => Ok(Step::Over(self.pause(failure))),
+        }
+    }
+
+    /// Moves the position past a refused event, and keeps the event as a dead letter.
+    async fn bury(&self, pending: &mut Pending, end: Position, reason: String) -> Result<Step, Error> {
+        let destination = &self.claim.destination;
+        let (event_id, frame) = first(self.store(), pending, |event| {
+            let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
+            let mut frame = Vec::new();
+            encode_frame(event, &mut frame);
+            (id, frame)
+        })
+        .await?;
+        warn!(feed = %pending.feed, event.id = event_id, reason, "event refused for good, kept as a dead letter");
+        let refusal = Refusal {
+            id: dead_letter_id(destination.as_str(), &event_id),
+            event_id,
+            frame,
+            reason,
+        };
+        let labels = DestinationFault {
+            destination: destination.to_string(),
+            reason: "refused",
+        };
+        let step = self.move_on(pending, end, None, Some(&refusal)).await?;
+        self.worker.telemetry.destination_events_refused.add(&labels, 1);
+        Ok(step)
+    }
+
+    async fn move_on(
+        &self,
+        pending: &mut Pending,
+        end: Position,
+        settled: Option<String>,
+        refused: Option<&Refusal>,
+    ) -> Result<Step, Error> {
+        let settlement = Settlement {
+            feed_id: pending.feed_id,
+            from: pending.position,
+            to: end,
+            settled: settled.as_deref(),
+            refused,
+        };
+        let moved = self.store().settle(&self.claim, &settlement).await?;
+        match moved {
+            Moved::Fenced => return Ok(Step::Over(self.fenced())),
+            Moved::Gone | Moved::Done => {
+                self.remember(settled);
+                self.answered();
+            }
+        }
+        pending.position = end;
+        pending.staged = None;
+        // The feed is no longer delivered here: there is nothing more to do for it.
+        Ok(if moved == Moved::Gone {
+            Step::Over(Ended::Drained)
+        } else {
+            Step::Onward
+        })
+    }
+}
+
+/// A dead letter's id: one for each event and destination.
+fn dead_letter_id(destination: &str, event_id: &str) -> DeadLetterId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"zoom-log-dead-letter/1\0");
+    hasher.update(destination.as_bytes());
+    hasher.update(event_id.as_bytes());
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    DeadLetterId::from_bytes(bytes)
+}

@@ -1,0 +1,71 @@
+//! Forgets what all have: payloads that every destination acknowledged and that are too old to be sent again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::Clock,
+    retry::later,
+    store::{Error, Store},
+    worker::{Next, Worker},
+};
+
+/// So many segments are looked at in one transaction.
+const STEP: u32 = 500;
+/// How often it is looked whether there is something to forget.
+const BEAT: Duration = Duration::from_mins(10);
+
+/// Drops payloads, removes notices that are done, and gives free pages back, all in small steps.
+#[derive(Debug)]
+pub struct RetentionWorker {
+    store: Store,
+    clock: Clock,
+    replay_retention: Duration,
+}
+
+impl RetentionWorker {
+    /// Payloads are kept for `replay_retention` at least.
+    pub fn new(store: Store, clock: Clock, replay_retention: Duration) -> Self {
+        Self {
+            store,
+            clock,
+            replay_retention,
+        }
+    }
+
+    async fn step(&self) -> Result<Next, Error> {
+        let now = self.clock.now();
+        let kept = SignedDuration::try_from(self.replay_retention).unwrap_or(SignedDuration::MAX);
+        let before = now.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+        let dropped = self.store.drop_payloads(before, STEP).await?;
+        if dropped > 0 {
+            info!(segments = dropped, "dropped payloads that all destinations have");
+        }
+        let notices = self.store.drop_finished_notices(now).await?;
+        let more_pages = self.store.vacuum().await?;
+        let more = dropped == u64::from(STEP) || notices > 0 || more_pages;
+        Ok(if more {
+            Next::Again
+        } else {
+            Next::At(later(now, BEAT))
+        })
+    }
+}
+
+#[async_trait]
+impl Worker for RetentionWorker {
+    fn name(&self) -> &'static str {
+        "retention"
+    }
+
+    async fn activate(&self, _stop: &CancellationToken) -> Next {
+        self.step().await.unwrap_or_else(|cause| {
+            error!(error = cause.chain(), "retention cannot use the store");
+            Next::At(later(self.clock.now(), BEAT))
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! The delivery worker: one lane an activation.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use engine_api::{Code, DestinationSpec, Kind, Spec as _};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, error, info_span, warn};
+
+use super::lane::{Ended, Run};
+use crate::{
+    clock::Clock,
+    destination::{Destination, Open, Secrets, WriteError},
+    retry::{Backoff, chance, later},
+    store::{
+        Error, Store,
+        delivery::{Lane, Trouble},
+    },
+    telemetry::{DestinationFault, DestinationLabels, Telemetry},
+    vault::{self, Vault},
+    worker::{Next, Worker},
+};
+
+/// How long the store is left alone after it could not be used.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How delivery goes about it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who holds the leases: another text at each start of an engine.
+    pub owner: String,
+    /// How long a lease lasts without being renewed. It is renewed before each write, so it must be longer than the
+    /// longest write.
+    pub lease: Duration,
+    /// The pauses after failures.
+    pub backoff: Backoff,
+    /// After so long, an activation begins no further batch, so that other lanes have their turn.
+    pub turn: Duration,
+}
+
+impl Options {
+    /// The usual lengths of time: a write takes five minutes at most.
+    pub fn new(owner: String, backoff: Backoff) -> Self {
+        Self {
+            owner,
+            backoff,
+            lease: Duration::from_mins(10),
+            turn: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Delivers events. Several may run at once; each claims another lane.
+#[derive(Debug)]
+pub struct DeliveryWorker {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) telemetry: Telemetry,
+    pub(super) options: Options,
+    vault: Vault,
+    destinations: Arc<dyn Open>,
+}
+
+#[async_trait]
+impl Worker for DeliveryWorker {
+    fn name(&self) -> &'static str {
+        "delivery"
+    }
+
+    async fn activate(&self, stop: &CancellationToken) -> Next {
+        self.turn(stop).await.unwrap_or_else(|cause| {
+            error!(error = cause.chain(), "delivery cannot use the store");
+            Next::At(later(self.clock.now(), STORE_PAUSE))
+        })
+    }
+}
+
+impl DeliveryWorker {
+    /// A worker over these doors.
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        telemetry: Telemetry,
+        destinations: Arc<dyn Open>,
+        options: Options,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            telemetry,
+            options,
+            vault,
+            destinations,
+        }
+    }
+
+    async fn turn(&self, stop: &CancellationToken) -> Result<Next, Error> {
+        let Some(lane) = self
+            .store
+            .claim_lane(&self.options.owner, self.options.lease)
+            .await?
+        else {
+            return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
+        };
+        let span = info_span!("lane", destination.id = %lane.claim.destination);
+        self.deliver(lane, stop).instrument(span).await?;
+        Ok(Next::Again)
+    }
+
+    async fn deliver(&self, lane: Lane, stop: &CancellationToken) -> Result<(), Error> {
+        let claim = lane.claim.clone();
+        let mut failures = lane.failures;
+        let ended = match self.open(&lane).await? {
+            // The destination was deleted, and its lane with it.
+            None => return Ok(()),
+            Some(Err(refusal)) => Ended::Paused(refusal),
+            Some(Ok((spec, destination))) => {
+                let run = Run::new(self, lane, destination.as_ref(), spec.metadata, stop);
+                let ended = run.deliver().await?;
+                failures = run.failures();
+                ended
+            }
+        };
+        let left = match ended {
+            Ended::Fenced => {
+                debug!("lane was claimed by another");
+                return Ok(());
+            }
+            Ended::Drained => self.store.release_lane(&claim, None).await?,
+            Ended::More => self.store.release_lane(&claim, Some(self.clock.now())).await?,
+            Ended::Waits(due) => self.store.release_lane(&claim, Some(due)).await?,
+            Ended::Paused(failure) => {
+                let failures = failures.saturating_add(1);
+                let next = self.next_try(&failure, failures, claim.destination.as_str());
+                warn!(error = %failure, kind = failure.kind(), failures, until = %next, "destination failed, delivery pauses");
+                let labels = DestinationFault {
+                    destination: claim.destination.to_string(),
+                    reason: failure.kind(),
+                };
+                self.telemetry.destination_retries.add(&labels, 1);
+                let trouble = Trouble {
+                    code: failure.code(),
+                    detail: failure.to_string(),
+                };
+                self.store.pause_lane(&claim, &trouble, next).await?
+            }
+        };
+        if left.is_err() {
+            debug!("lane was claimed by another");
+        }
+        self.show(&claim.destination).await
+    }
+
+    fn next_try(&self, failure: &WriteError, failures: u32, destination: &str) -> Timestamp {
+        let (now, backoff) = (self.clock.now(), self.options.backoff);
+        let dice = chance(&[
+            destination.as_bytes(),
+            &failures.to_le_bytes(),
+            self.options.owner.as_bytes(),
+        ]);
+        match failure {
+            WriteError::Throttled { retry_after, .. } => backoff.next(now, failures, dice, *retry_after),
+            WriteError::Unavailable { .. } => backoff.next(now, failures, dice, None),
+            WriteError::Blocked { .. } | WriteError::Refused { .. } | WriteError::TooLarge { .. } => {
+                backoff.next_slow(now, failures, dice)
+            }
+        }
+    }
+
+    /// Reads the destination's spec and opens its secrets; `None` where it no longer exists.
+    #[expect(
+        clippy::type_complexity,
+        reason = "three ways to end, each with its own reaction, said in one place"
+    )]
+    async fn open(
+        &self,
+        lane: &Lane,
+    ) -> Result<Option<Result<(DestinationSpec, Box<dyn Destination>), WriteError>>, Error> {
+        let id = &lane.claim.destination;
+        let Some((object, sealed)) = self
+            .store
+            .object_with_secrets(Kind::Destination, id.as_str())
+            .await?
+        else {
+            return Ok(None);
+        };
+        let spec: DestinationSpec = match serde_json::from_str(&object.spec) {
+            Ok(spec) => spec,
+            Err(error) => {
+                let detail = format!("the stored spec cannot be read ({error}): write it again");
+                return Ok(Some(Err(WriteError::Blocked {
+                    code: Code::Internal,
+                    detail,
+                })));
+            }
+        };
+        let sealed: HashMap<_, _> = sealed
+            .into_iter()
+            .map(|secret| (secret.field, secret.sealed))
+            .collect();
+        let mut secrets = Secrets::default();
+        for field in spec.secrets() {
+            let opened = match (field.reference, sealed.get(field.field)) {
+                // Read anew at each activation, so that a secret which was replaced is used at the next try.
+                (Some(reference), _) => self.vault.resolve_ref(reference).await,
+                (None, Some(sealed)) => self.vault.open(id.as_str(), field.field, sealed),
+                (None, None) => continue,
+            };
+            match opened {
+                Ok(secret) => secrets.insert(field.field, secret),
+                Err(error) => {
+                    let (code, detail) = (code_of(&error), error.to_string());
+                    return Ok(Some(Err(WriteError::Blocked { code, detail })));
+                }
+            }
+        }
+        Ok(Some(
+            self.destinations
+                .open(&spec, &secrets)
+                .map(|destination| (spec, destination)),
+        ))
+    }
+
+    /// Brings the gauges of a destination up to date.
+    async fn show(&self, id: &engine_api::DestinationId) -> Result<(), Error> {
+        let Some(status) = self.store.destination_status(id).await? else {
+            self.telemetry.forget_destination(id.as_str());
+            return Ok(());
+        };
+        let labels = DestinationLabels {
+            destination: id.to_string(),
+        };
+        let oldest = self.store.oldest_pending_seconds(id).await?;
+        for (gauge, value) in [
+            (&self.telemetry.destination_pending_events, status.pending_events),
+            (&self.telemetry.destination_oldest_pending_seconds, oldest),
+            (&self.telemetry.dead_letters, status.dead_letters),
+        ] {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge beyond 2^53 events is exact enough"
+            )]
+            gauge.set(&labels, value as f64);
+        }
+        Ok(())
+    }
+}
+
+fn code_of(error: &vault::Error) -> Code {
+    match error {
+        vault::Error::ReferenceForbidden { .. } | vault::Error::ReferenceMalformed { .. } => {
+            Code::SecretRefRefused
+        }
+        vault::Error::ReferenceUnreadable { .. } => Code::SecretRefUnreadable,
+        _ => Code::Internal,
+    }
+}

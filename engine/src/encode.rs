@@ -1,0 +1,399 @@
+//! An event as a destination gets it: one line of JSON. Pure.
+//!
+//! The row stands at the top level as Zoom sent it: all of its bytes, in their order and spacing. Behind its last
+//! member comes one more, the object `zoom_log`:
+//!
+//! | member | what |
+//! |---|---|
+//! | `id` | the event's id, the same however often it is delivered |
+//! | `source_id`, `source_name` | the source; the name as it is when the event is delivered |
+//! | `log_type` | `Zoom.Operation` or `Zoom.Activity` |
+//! | `labels` | the kinds of event it was found to be, never empty |
+//! | `event_time` | the row's own time, `null` where it has none that can be read |
+//! | `collected_at` | when it was collected |
+//! | `occurrence` | its number among equal rows of its day, from 1 |
+//!
+//! Three kinds of row need a ruling:
+//! * A row that is no object is wrapped: `{"zoom_row": <row>, "zoom_log": {…}}`.
+//! * A row that has a member `zoom_log` of its own keeps it; ours is then called `zoom_log_`, with as many underscores
+//!   as it takes. Nothing of Zoom's is ever overwritten.
+//! * Line ends may stand between the tokens of JSON, and would cut a line in two. They are left out, with the spaces
+//!   beside them. This is the one change to a row, and it is no change of its value.
+//!
+//! Without metadata the row is delivered alone.
+
+use std::{
+    fmt::{self, Write as _},
+    str,
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::model::{Event, EventId, FeedKey};
+
+const MEMBER: &str = "zoom_log";
+
+/// Where an event comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The feed.
+    pub feed: &'a FeedKey,
+    /// The source's name.
+    pub source_name: &'a str,
+}
+
+/// Encoded events, each ended by a line feed.
+#[derive(Debug, Clone, Default)]
+pub struct Lines {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Adds an event; answers how many bytes its line takes, the line feed included.
+    pub fn push(&mut self, event: &Event<'_>, origin: Origin<'_>, metadata: bool) -> usize {
+        let start = self.text.len();
+        encode(event, origin, metadata, &mut self.text);
+        self.text.push('\n');
+        self.ends.push(self.text.len());
+        self.text.len() - start
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// How many bytes all of them take.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The first `count` of them, as bytes and where each ends.
+    pub fn take(mut self, count: usize) -> (Bytes, Vec<usize>) {
+        self.ends.truncate(count);
+        self.text.truncate(self.ends.last().copied().unwrap_or(0));
+        (self.text.into(), self.ends)
+    }
+}
+
+/// Writes one event as JSON on one line, without a line feed behind it.
+pub fn encode(event: &Event<'_>, origin: Origin<'_>, metadata: bool, out: &mut String) {
+    let row = event.row.trim_matches(is_space);
+    if !metadata {
+        return one_line(row, out);
+    }
+    match row.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+        Some(inner) => {
+            out.push('{');
+            one_line(inner, out);
+            if !inner.trim_matches(is_space).is_empty() {
+                out.push(',');
+            }
+            out.push('"');
+            out.push_str(MEMBER);
+            out.extend(std::iter::repeat_n('_', underscores(row)));
+            out.push_str("\":");
+        }
+        None => {
+            out.push_str("{\"zoom_row\":");
+            one_line(row, out);
+            out.push_str(",\"zoom_log\":");
+        }
+    }
+    about(event, origin, out);
+    out.push('}');
+}
+
+fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
+    let id = EventId::new(origin.feed, event.day, event.hash, event.occurrence);
+    let feed = origin.feed;
+    // Writing to a string cannot fail. Ids, log types and times need no escapes.
+    let _ = write!(
+        out,
+        r#"{{"id":"{id}","source_id":"{}","source_name":"#,
+        feed.source
+    );
+    quote(origin.source_name, out);
+    let _ = write!(
+        out,
+        r#","log_type":"{}","labels":["#,
+        feed.log_type.delivered_as()
+    );
+    for (number, label) in event.labels.split(',').enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        quote(label, out);
+    }
+    out.push_str("],\"event_time\":");
+    instant(event.time, out);
+    out.push_str(",\"collected_at\":");
+    instant(Some(event.collected_at), out);
+    let _ = write!(out, r#","occurrence":{}}}"#, event.occurrence);
+}
+
+fn instant(instant: Option<Timestamp>, out: &mut String) {
+    let _ = match instant {
+        Some(instant) => write!(out, "\"{instant}\""),
+        None => out.write_str("null"),
+    };
+}
+
+fn quote(text: &str, out: &mut String) {
+    // A string always has a JSON form.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+fn is_space(letter: char) -> bool {
+    matches!(letter, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Copies JSON without the line ends in it. Inside a JSON string a line end is always escaped, so each one found
+/// stands between two tokens, and so does the white space beside it.
+fn one_line(json: &str, out: &mut String) {
+    let mut rest = json;
+    while let Some(at) = rest.find(['\n', '\r']) {
+        out.push_str(rest[..at].trim_end_matches(is_space));
+        rest = rest[at..].trim_start_matches(is_space);
+    }
+    out.push_str(rest);
+}
+
+/// How many underscores our member's name needs, so that the row has no member of that name.
+fn underscores(row: &str) -> usize {
+    // A name can also be written with escapes; rows with neither are nearly all, and need no look inside.
+    if !row.contains(MEMBER) && !row.contains("\\u") {
+        return 0;
+    }
+    let names = serde_json::from_str::<Names>(row).unwrap_or_default().0;
+    let taken = |count: &usize| {
+        names.iter().any(|name| {
+            name.strip_prefix(MEMBER)
+                .is_some_and(|rest| rest.len() == *count && rest.bytes().all(|byte| byte == b'_'))
+        })
+    };
+    (0..=names.len())
+        .find(|count| !taken(count))
+        .unwrap_or(names.len())
+}
+
+/// The names of an object's members.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = members.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine_api::LogType;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{Day, RowHash};
+
+    fn feed() -> FeedKey {
+        FeedKey {
+            source: engine_api::SourceId::from_bytes([7; 16]),
+            log_type: LogType::Operation,
+        }
+    }
+
+    fn encoded(row: &str, metadata: bool) -> String {
+        let feed = feed();
+        let event = Event {
+            hash: RowHash([1; 16]),
+            day: Day::from_number(20_000),
+            occurrence: 2,
+            time: Some("2026-01-31T10:00:00Z".parse().unwrap()),
+            collected_at: "2026-01-31T10:01:02.345Z".parse().unwrap(),
+            labels: "billing,sso",
+            row,
+        };
+        let mut out = String::new();
+        encode(
+            &event,
+            Origin {
+                feed: &feed,
+                source_name: "My \"Zoom\" logs",
+            },
+            metadata,
+            &mut out,
+        );
+        out
+    }
+
+    #[test]
+    fn the_row_is_kept_and_one_member_is_added() {
+        let line = encoded(r#"{ "b" : 1.0, "a":"x\n" , "b":2 }"#, true);
+        let (row, ours) = line.split_once(r#","zoom_log":"#).unwrap();
+        assert_eq!(row, r#"{ "b" : 1.0, "a":"x\n" , "b":2 "#);
+        let ours: Value = serde_json::from_str(ours.strip_suffix('}').unwrap()).unwrap();
+        let id = ours["id"].as_str().unwrap().to_owned();
+        assert!(id.starts_with("evt_"), "{id}");
+        assert_eq!(
+            ours,
+            json!({
+                "id": id,
+                "source_id": feed().source,
+                "source_name": "My \"Zoom\" logs",
+                "log_type": "Zoom.Operation",
+                "labels": ["billing", "sso"],
+                "event_time": "2026-01-31T10:00:00Z",
+                "collected_at": "2026-01-31T10:01:02.345Z",
+                "occurrence": 2,
+            })
+        );
+    }
+
+    #[test]
+    fn a_row_of_another_shape_gets_its_ruling() {
+        for (row, start) in [
+            ("{}", r#"{"zoom_log":{"#),
+            ("{ }", r#"{ "zoom_log":{"#),
+            ("[1, 2]", r#"{"zoom_row":[1, 2],"zoom_log":{"#),
+            ("\"}\"", r#"{"zoom_row":"}","zoom_log":{"#),
+            ("null", r#"{"zoom_row":null,"zoom_log":{"#),
+            (r#"{"zoom_log":1}"#, r#"{"zoom_log":1,"zoom_log_":{"#),
+            (
+                r#"{"zoom\u005flog":1,"zoom_log_":2}"#,
+                r#"{"zoom\u005flog":1,"zoom_log_":2,"zoom_log__":{"#,
+            ),
+            (r#"{"a":"zoom_log"}"#, r#"{"a":"zoom_log","zoom_log":{"#),
+            (
+                "{\n  \"a\" : 1,\r\n  \"b\":\t\"x  y\"\n}",
+                r#"{"a" : 1,"b":	"x  y","zoom_log":{"#,
+            ),
+        ] {
+            let line = encoded(row, true);
+            assert!(line.starts_with(start), "{row} became {line}");
+        }
+    }
+
+    #[test]
+    fn without_metadata_the_row_is_alone() {
+        let row = r#"{ "a" :1e400, "zoom_log":[ ]}"#;
+        assert_eq!(encoded(row, false), row);
+        assert_eq!(encoded("{\n\"a\":1}", false), "{\"a\":1}");
+    }
+
+    #[test]
+    fn lines_are_taken_from_the_front() {
+        let feed = feed();
+        let mut lines = Lines::default();
+        for row in ["1", "22", "333"] {
+            let event = Event {
+                hash: RowHash([1; 16]),
+                day: Day::UNDATED,
+                occurrence: 1,
+                time: None,
+                collected_at: Timestamp::UNIX_EPOCH,
+                labels: "unclassified",
+                row,
+            };
+            assert_eq!(
+                lines.push(
+                    &event,
+                    Origin {
+                        feed: &feed,
+                        source_name: ""
+                    },
+                    false
+                ),
+                row.len() + 1
+            );
+        }
+        assert_eq!((lines.len(), lines.bytes()), (3, 9));
+        let (bytes, ends) = lines.take(2);
+        assert_eq!((&bytes[..], &ends[..]), (&b"1\n22\n"[..], &[2, 5][..]));
+    }
+
+    /// JSON of every shape, with the white space that pretty printers write.
+    fn any_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        let name = prop_oneof!["zoom_log_{0,3}", ".{0,6}"];
+        let value = leaf.prop_recursive(3, 24, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(name.clone(), inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        });
+        (value, any::<bool>(), any::<bool>()).prop_map(|(value, pretty, returns)| {
+            let text = if pretty {
+                serde_json::to_string_pretty(&value)
+            } else {
+                serde_json::to_string(&value)
+            }
+            .unwrap();
+            if returns { text.replace('\n', "\r\n") } else { text }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_one_line_of_json_that_gives_the_row_back(row in any_json()) {
+            let wanted: Value = serde_json::from_str(&row).unwrap();
+            let line = encoded(&row, true);
+            prop_assert!(!line.contains(['\n', '\r']));
+            let mut read: Value = serde_json::from_str(&line).unwrap();
+            let members = read.as_object_mut().unwrap();
+            let ours = (0..9).rev().map(|count| format!("zoom_log{}", "_".repeat(count)));
+            let added: Vec<_> = ours.filter(|name| members.contains_key(name) && wanted.get(name).is_none()).collect();
+            prop_assert_eq!(added.len(), 1);
+            members.remove(&added[0]);
+            if wanted.is_object() {
+                prop_assert_eq!(read, wanted);
+            } else {
+                prop_assert_eq!(read, json!({ "zoom_row": wanted }));
+            }
+            let alone = encoded(&row, false);
+            prop_assert!(!alone.contains(['\n', '\r']));
+            prop_assert_eq!(serde_json::from_str::<Value>(&alone).unwrap(), serde_json::from_str::<Value>(&row).unwrap());
+        }
+
+        #[test]
+        fn a_row_without_line_ends_is_kept_byte_for_byte(row in any_json().prop_filter("line ends", |row| !row.contains('\n'))) {
+            prop_assert_eq!(encoded(&row, false), row.as_str());
+            let line = encoded(&row, true);
+            let kept = row.strip_suffix('}').unwrap_or(&row);
+            prop_assert!(line.contains(kept));
+        }
+    }
+}

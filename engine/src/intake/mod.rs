@@ -1,0 +1,109 @@
+//! Intake: from Zoom's pages to the log of events.
+//!
+//! Who takes part: the store hands out a feed under a lease; the pure [`plan`] says which read it needs; the
+//! [`zoom`](crate::zoom) adapter answers page by page; the [`counting`](crate::model::counting) rule says which rows
+//! have become certain; they are labelled and appended, and the checkpoint moves with them in one transaction.
+//!
+//! What each may assume:
+//! * The worker keeps nothing between two activations. Whatever a poll has to know is in the checkpoint.
+//! * A page is committed before the next one is asked for. What is committed is known from then on, so a read that
+//!   breaks off anywhere is begun anew without doubling anything, and the rows it did not reach are still to come:
+//!   a tail that broke off asks for a sweep.
+//! * Every commit names the lease's fence. When the lease was lost, or the source changed or went away, the commit is
+//!   refused and the poll ends without a word.
+//!
+//! What survives a crash: everything that was committed. What is deliberately not guaranteed: that a row is collected
+//! at the first read that shows it. A twin that a page edge cuts apart waits until it is certain.
+
+mod poll;
+mod read;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::Clock,
+    model::plan::Cadence,
+    store::Store,
+    telemetry::Telemetry,
+    vault::Vault,
+    worker::{Next, Wakes, Worker},
+    zoom::Zoom,
+};
+
+/// How long a claim holds without being renewed. A killed engine's feeds are polled again after this.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long the worker waits after the store failed before it looks again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What intake works with.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// The store.
+    pub store: Store,
+    /// Opens client secrets.
+    pub vault: Vault,
+    /// Zoom.
+    pub zoom: Zoom,
+    /// The time.
+    pub clock: Clock,
+    /// Counts.
+    pub telemetry: Telemetry,
+    /// Told when there is something to deliver.
+    pub wakes: Wakes,
+    /// This process, in leases.
+    pub owner: Arc<str>,
+    /// How far back a sweep reads.
+    pub late_window: Duration,
+    /// How often there is a sweep.
+    pub sweep_interval: Duration,
+    /// Requests a day and Zoom account.
+    pub daily_request_budget: u64,
+}
+
+impl Intake {
+    fn cadence(&self, poll_interval: Duration) -> Cadence {
+        Cadence {
+            poll_interval,
+            late_window: self.late_window,
+            sweep_interval: self.sweep_interval,
+        }
+    }
+
+    fn lease_until(&self) -> Timestamp {
+        crate::retry::later(self.clock.now(), LEASE)
+    }
+}
+
+#[async_trait]
+impl Worker for Intake {
+    fn name(&self) -> &'static str {
+        "intake"
+    }
+
+    async fn activate(&self, stop: &CancellationToken) -> Next {
+        let claimed = match self.store.claim_feed(&self.owner, self.lease_until()).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                error!(error = error.chain(), "cannot claim a feed");
+                return Next::At(crate::retry::later(self.clock.now(), STORE_PAUSE));
+            }
+        };
+        if let Some(feed) = claimed {
+            self.poll(feed, stop).await;
+            return Next::Again;
+        }
+        match self.store.next_feed_due().await {
+            Ok(Some(due)) => Next::At(due),
+            Ok(None) => Next::Idle,
+            Err(error) => {
+                info!(error = error.chain(), "cannot tell when the next feed is due");
+                Next::At(crate::retry::later(self.clock.now(), STORE_PAUSE))
+            }
+        }
+    }
+}

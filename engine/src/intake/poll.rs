@@ -1,0 +1,245 @@
+//! One poll of a feed: credential, budget, the reads that are wanted, and how it went.
+
+use std::time::Duration;
+
+use engine_api::{Code, Secret};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{Intake, read::Reader};
+use crate::{
+    model::{Allowance, Day, plan},
+    retry::{Backoff, chance, later},
+    store::{ClaimedFeed, PollEnd},
+    telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
+    zoom::{self, Credential},
+};
+
+/// Pauses after failed polls. Refused feeds are asked again too: a scope that is granted later heals them.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(5),
+    longest: Duration::from_mins(10),
+};
+
+/// Why a poll ended before its time.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The lease was lost, or the source changed or went away: somebody else goes on.
+    Fenced,
+    /// The engine is stopping.
+    Stopping,
+    /// Zoom's answer.
+    Zoom(zoom::Error),
+    /// The client secret cannot be had.
+    Secret(Code, String),
+    /// The store failed.
+    Store(crate::store::Error),
+}
+
+impl From<crate::store::Error> for Stopped {
+    fn from(error: crate::store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Intake {
+    /// Polls a claimed feed and gives it back.
+    pub(super) async fn poll(&self, mut feed: ClaimedFeed, stop: &CancellationToken) {
+        let began = self.clock.now();
+        let result = self.reads(&mut feed, began, stop).await;
+        let now = self.clock.now();
+        let interval = feed.spec.poll_interval.get();
+        let (outcome, end, due) = match result {
+            Ok(None) => (
+                PollOutcome::Succeeded,
+                PollEnd::Succeeded,
+                self.next_due(&feed, began, now),
+            ),
+            Ok(Some(until)) => {
+                let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
+                (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
+            }
+            Err(Stopped::Fenced) => {
+                debug!(feed = %feed.key, "the feed was taken over or has changed");
+                self.telemetry
+                    .polls
+                    .add(&PollLabels::of(feed.key.log_type, PollOutcome::Fenced), 1);
+                return;
+            }
+            Err(Stopped::Stopping) => (PollOutcome::Succeeded, PollEnd::Succeeded, now),
+            Err(Stopped::Store(error)) => {
+                // Nothing can be noted where nothing can be written; the lease lapses and the feed is polled again.
+                warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
+                return;
+            }
+            Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
+                self.pause(&feed, until).await;
+                let detail = format!("Zoom's daily limit is reached; polling goes on at {until}");
+                (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
+            }
+            Err(stopped) => {
+                let (outcome, code, detail) = failure(stopped);
+                warn!(feed = %feed.key, code = code.as_str(), detail, failures = feed.failures + 1, "the poll failed");
+                let dice = chance(&[feed.key.to_string().as_bytes(), &feed.failures.to_le_bytes()]);
+                let due = BACKOFF
+                    .next(now, feed.failures + 1, dice, None)
+                    .max(later(began, interval.min(BACKOFF.first)));
+                (outcome, PollEnd::Failed { code, detail }, due)
+            }
+        };
+        if feed.failures > 0 && matches!(end, PollEnd::Succeeded) {
+            info!(feed = %feed.key, failures = feed.failures, "the feed is polled again with success");
+        }
+        self.telemetry
+            .polls
+            .add(&PollLabels::of(feed.key.log_type, outcome), 1);
+        self.show(&feed, began, &end);
+        match self
+            .store
+            .release_feed(feed.id, feed.fence, began, due, &end)
+            .await
+        {
+            Ok(Ok(()) | Err(_)) => {}
+            Err(error) => warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back"),
+        }
+    }
+
+    /// Does the reads that are wanted; `Some` when the budget allows nothing before that instant.
+    async fn reads(
+        &self,
+        feed: &mut ClaimedFeed,
+        began: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<Option<Timestamp>, Stopped> {
+        let today = Day::of(began);
+        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let budget = self.store.budget(&account, today).await?;
+        let left = budget.left(self.daily_request_budget);
+        #[expect(clippy::cast_precision_loss, reason = "a day's requests are far below 2^52")]
+        self.telemetry
+            .budget_remaining
+            .set(&SourceLabels::of(feed.key.source.as_str()), left as f64);
+        let frugal = match budget.allowance(self.daily_request_budget, began) {
+            Allowance::Nothing(until) => return Ok(Some(until)),
+            Allowance::Frugal => true,
+            Allowance::Free => false,
+        };
+        let credential = self.credential(feed).await?;
+        let cadence = self.cadence(feed.spec.poll_interval.get());
+        let mut reader = Reader::new(self, &credential, stop);
+        let mut result = reader
+            .read(
+                feed,
+                plan::next_current(&feed.checkpoint, &cadence, began, frugal),
+            )
+            .await;
+        // Older days only behind the tail, and only while there is enough budget for the days to come.
+        if let (Ok(()), false, Some(older)) = (&result, frugal, plan::next_backfill(&feed.checkpoint, began))
+        {
+            result = reader.read(feed, older).await;
+        }
+        let (requests, remaining) = (reader.requests(), reader.remaining_today());
+        self.store
+            .spend(&account, today, requests, remaining, None)
+            .await?;
+        result.map(|()| None)
+    }
+
+    /// The credential, with its secret opened or read from where the spec says.
+    ///
+    /// A reference is read at each poll, so that a secret that is rotated there is used at once.
+    async fn credential(&self, feed: &ClaimedFeed) -> Result<Credential, Stopped> {
+        let client_secret: Secret = if let Some(reference) = &feed.spec.client_secret_ref {
+            let resolved = self.vault.resolve_ref(reference).await;
+            resolved.map_err(|error| Stopped::Secret(Code::SecretRefUnreadable, error.to_string()))?
+        } else {
+            let missing = || {
+                let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
+                Stopped::Secret(Code::MissingSecret, detail.to_owned())
+            };
+            let sealed = feed.sealed_secret.as_deref().ok_or_else(missing)?;
+            let opened = self.vault.open(feed.key.source.as_str(), "client_secret", sealed);
+            opened.map_err(|error| Stopped::Secret(Code::Internal, error.to_string()))?
+        };
+        Ok(Credential {
+            account_id: feed.spec.account_id.clone(),
+            client_id: feed.spec.client_id.clone(),
+            client_secret,
+        })
+    }
+
+    /// Zoom's daily limit is reached: the whole account waits.
+    async fn pause(&self, feed: &ClaimedFeed, until: Timestamp) {
+        let account = self.zoom.budget_key(&feed.spec.account_id);
+        info!(feed = %feed.key, %until, "the Zoom requests of the day are used up");
+        let today = Day::of(self.clock.now());
+        if let Err(error) = self.store.spend(&account, today, 0, Some(0), Some(until)).await {
+            warn!(feed = %feed.key, error = error.chain(), "cannot note the pause of an account");
+        }
+    }
+
+    /// When the feed is to be polled next: on its interval, or at once while older days are still open.
+    fn next_due(&self, feed: &ClaimedFeed, began: Timestamp, now: Timestamp) -> Timestamp {
+        let interval = feed.spec.poll_interval.get();
+        let cadence = self.cadence(interval);
+        let behind = matches!(
+            plan::next_current(&feed.checkpoint, &cadence, now, true),
+            plan::Read::Sweep(window) if window.to < Day::of(now)
+        );
+        let older = feed
+            .checkpoint
+            .backfill
+            .as_ref()
+            .is_some_and(|backfill| backfill.unconfirmed.as_ref().is_none_or(|open| open.tries < 2));
+        if behind || older {
+            now
+        } else {
+            later(began, interval).max(now)
+        }
+    }
+
+    fn show(&self, feed: &ClaimedFeed, began: Timestamp, end: &PollEnd) {
+        let labels = FeedLabels::of(feed.key.source.as_str(), feed.key.log_type);
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
+        let seconds = |instant: Timestamp| instant.as_second() as f64;
+        self.telemetry
+            .feed_watermark_timestamp_seconds
+            .set(&labels, seconds(feed.checkpoint.watermark));
+        if matches!(end, PollEnd::Succeeded) {
+            self.telemetry
+                .feed_last_success_timestamp_seconds
+                .set(&labels, seconds(began));
+        }
+    }
+}
+
+fn failure(stopped: Stopped) -> (PollOutcome, Code, String) {
+    match stopped {
+        Stopped::Zoom(error) => {
+            let outcome = match error {
+                zoom::Error::Refused { .. } => PollOutcome::Refused,
+                zoom::Error::Throttled { .. } | zoom::Error::DayUsedUp { .. } => PollOutcome::RateLimited,
+                zoom::Error::Restart { .. } | zoom::Error::Unavailable { .. } => PollOutcome::Unavailable,
+                zoom::Error::Malformed { .. } => PollOutcome::Malformed,
+            };
+            (outcome, error.code(), error.to_string())
+        }
+        Stopped::Secret(code, detail) => (PollOutcome::Refused, code, detail),
+        Stopped::Store(error) => (
+            PollOutcome::Unavailable,
+            Code::StoreUnavailable,
+            error.to_string(),
+        ),
+        Stopped::Fenced => (
+            PollOutcome::Fenced,
+            Code::Internal,
+            "the lease was lost".to_owned(),
+        ),
+        Stopped::Stopping => (
+            PollOutcome::Unavailable,
+            Code::Internal,
+            "the engine is stopping".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,293 @@
+//! Drop-off alarms: one row for each feed that is collected and whose source has the alarm configured.
+//!
+//! An alarm is read, judged and changed in one transaction, so that no event can be appended between the look and the
+//! verdict. A change of state writes its notices in that same transaction, guarded by the old state: each transition
+//! is noted exactly once (law L7), however many engines judge.
+
+use engine_api::{
+    AlarmChannelId, AlarmState, AlarmStatus, DropOffAlarm, LogType, SourceId, SourceSpec, Trouble,
+};
+use jiff::Timestamp;
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    Error, Store,
+    delivery::trouble,
+    time::{count, instant, maybe_instant, millis, word},
+};
+use crate::model::FeedKey;
+
+/// How long an alarm whose source cannot be read is left alone.
+const UNREADABLE_PAUSE_MS: i64 = 3_600_000;
+
+/// An alarm that is due, with all that it is judged by.
+#[derive(Debug, Clone)]
+pub struct Alarmed {
+    /// The feed.
+    pub feed: FeedKey,
+    /// The source's name.
+    pub source_name: String,
+    /// The alarm as its source declares it.
+    pub spec: DropOffAlarm,
+    /// Its state until now.
+    pub state: AlarmState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its cause until now.
+    pub cause: String,
+    /// Since when the feed is watched.
+    pub began_at: Timestamp,
+    /// When Zoom was last asked with success.
+    pub last_success_at: Option<Timestamp>,
+    /// When the last new event was appended.
+    pub last_collected_at: Option<Timestamp>,
+    /// The newest event's own time.
+    pub last_event_at: Option<Timestamp>,
+    /// What is wrong with the feed.
+    pub trouble: Option<Trouble>,
+}
+
+/// What an alarm is from now on.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Its state.
+    pub state: AlarmState,
+    /// Why, in words.
+    pub cause: String,
+    /// When it is to be judged next.
+    pub due_at: Timestamp,
+    /// What is sent because of it; only where the state changes.
+    pub notices: Vec<NewNotice>,
+}
+
+/// A notice to one channel.
+#[derive(Debug, Clone)]
+pub struct NewNotice {
+    /// Its id.
+    pub id: String,
+    /// The channel.
+    pub channel: AlarmChannelId,
+    /// The JSON that is sent.
+    pub body: String,
+}
+
+/// What an activation did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Alarms that were judged.
+    pub judged: usize,
+    /// Notices that were written.
+    pub notices: usize,
+}
+
+/// Makes the alarms of a source what its spec says. To be called whenever the source's spec is written, after its
+/// feeds are. A feed that is not collected has no alarm; one that is collected anew is watched from now on.
+pub async fn sync(
+    tx: &mut SqliteConnection,
+    source: &SourceId,
+    alarm: Option<&DropOffAlarm>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM alarm WHERE feed_id IN (SELECT id FROM feed WHERE source_id = ?1 AND (?2 = 0 OR active = 0))",
+    )
+    .bind(source.as_str())
+    .bind(alarm.is_some())
+    .execute(&mut *tx)
+    .await?;
+    if alarm.is_some() {
+        sqlx::query(
+            "INSERT INTO alarm (feed_id, state, since, began_at, cause, due_at)
+             SELECT id, 'insufficient_data', ?2, ?2, 'it is too early to tell', ?2 FROM feed
+             WHERE source_id = ?1 AND active = 1
+             ON CONFLICT (feed_id) DO UPDATE SET due_at = MIN(due_at, ?2)",
+        )
+        .bind(source.as_str())
+        .bind(millis(now))
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Says that a poll of a feed ended. To be called in the transaction that stores its outcome; `changed` says that its
+/// trouble began, ended or became another. An alarm that is `ok` needs no look for a poll that went well: what
+/// arrives only puts off the instant at which it is due.
+pub async fn wake(
+    tx: &mut SqliteConnection,
+    feed_id: i64,
+    changed: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE alarm SET due_at = ?3 WHERE feed_id = ?1 AND due_at > ?3 AND (?2 OR state <> 'ok')")
+        .bind(feed_id)
+        .bind(changed)
+        .bind(millis(now))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Judges the alarms that are due, at most `limit`, and stores the verdicts.
+    ///
+    /// # Cancel safety
+    ///
+    /// Either all of the round happened or nothing.
+    pub async fn judge_alarms(
+        &self,
+        limit: u32,
+        judge: impl Fn(&Alarmed) -> Judged + Send,
+    ) -> Result<Round, Error> {
+        // Nearly always there is nothing to do, and then there is no reason to wait for the writing connection.
+        if self
+            .next_alarm_due()
+            .await?
+            .is_none_or(|due| millis(due) > self.now())
+        {
+            return Ok(Round::default());
+        }
+        let mut write = self.durable().await?;
+        let now = self.now();
+        let mut round = Round::default();
+        for (feed_id, alarm) in due(&mut write, now, limit).await? {
+            round.judged += 1;
+            match alarm {
+                Ok(alarm) => round.notices += apply(&mut write, feed_id, &alarm, judge(&alarm), now).await?,
+                Err(error) => {
+                    tracing::error!(feed_id, error = error.chain(), "alarm cannot be judged");
+                    sqlx::query("UPDATE alarm SET due_at = ?2 WHERE feed_id = ?1")
+                        .bind(feed_id)
+                        .bind(now + UNREADABLE_PAUSE_MS)
+                        .execute(&mut *write)
+                        .await?;
+                }
+            }
+        }
+        write.commit().await?;
+        Ok(round)
+    }
+
+    /// When the next alarm is to be judged; `None` where there is none.
+    pub async fn next_alarm_due(&self) -> Result<Option<Timestamp>, Error> {
+        maybe_instant(
+            sqlx::query_scalar("SELECT MIN(due_at) FROM alarm")
+                .fetch_one(self.read())
+                .await?,
+        )
+    }
+
+    /// The alarms of a source's feeds.
+    pub async fn alarm_statuses(&self, source: &SourceId) -> Result<Vec<(LogType, AlarmStatus)>, Error> {
+        let rows: Vec<(String, String, i64, String)> = sqlx::query_as(
+            "SELECT f.log_type, a.state, a.since, a.cause FROM alarm a JOIN feed f ON f.id = a.feed_id
+             WHERE f.source_id = ?1 ORDER BY f.log_type",
+        )
+        .bind(source.as_str())
+        .fetch_all(self.read())
+        .await?;
+        rows.into_iter()
+            .map(|(log_type, state, since, cause)| {
+                let state = word(&state, AlarmState::from_word)?;
+                Ok((
+                    word(&log_type, LogType::from_word)?,
+                    AlarmStatus {
+                        state,
+                        since: instant(since)?,
+                        cause,
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    /// How many alarms are in each state.
+    pub async fn alarm_counts(&self) -> Result<Vec<(AlarmState, u64)>, Error> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT state, COUNT(*) FROM alarm GROUP BY state")
+            .fetch_all(self.read())
+            .await?;
+        let states = [AlarmState::Ok, AlarmState::Alarm, AlarmState::InsufficientData];
+        let of = |state: AlarmState| rows.iter().find(|(word, _)| word == state.as_str());
+        Ok(states
+            .map(|state| (state, of(state).map_or(0, |(_, number)| count(*number))))
+            .into())
+    }
+}
+
+async fn due(
+    write: &mut SqliteConnection,
+    now: i64,
+    limit: u32,
+) -> Result<Vec<(i64, Result<Alarmed, Error>)>, Error> {
+    let rows = sqlx::query(
+        "SELECT a.feed_id, a.state, a.since, a.began_at, a.cause, f.source_id, f.log_type, o.name, o.spec,
+             f.last_success_at, f.last_collected_at, f.last_event_at,
+             f.trouble_code, f.trouble_detail, f.trouble_since
+         FROM alarm a JOIN feed f ON f.id = a.feed_id JOIN object o ON o.id = f.source_id
+         WHERE a.due_at <= ?1 ORDER BY a.due_at LIMIT ?2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(write)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("feed_id")?, read(row))))
+        .collect()
+}
+
+fn read(row: &SqliteRow) -> Result<Alarmed, Error> {
+    let source: String = row.try_get("source_id")?;
+    let spec: SourceSpec = serde_json::from_str(row.try_get("spec")?)
+        .map_err(|error| Error::Damaged(format!("the spec of {source} cannot be read: {error}")))?;
+    Ok(Alarmed {
+        feed: FeedKey {
+            source: word(&source, |text| text.parse().ok())?,
+            log_type: word(row.try_get("log_type")?, LogType::from_word)?,
+        },
+        source_name: row.try_get("name")?,
+        spec: spec
+            .drop_off_alarm
+            .ok_or_else(|| Error::Damaged(format!("{source} has an alarm that its spec does not name")))?,
+        state: word(row.try_get("state")?, AlarmState::from_word)?,
+        since: instant(row.try_get("since")?)?,
+        cause: row.try_get("cause")?,
+        began_at: instant(row.try_get("began_at")?)?,
+        last_success_at: maybe_instant(row.try_get("last_success_at")?)?,
+        last_collected_at: maybe_instant(row.try_get("last_collected_at")?)?,
+        last_event_at: maybe_instant(row.try_get("last_event_at")?)?,
+        trouble: trouble(
+            row.try_get("trouble_code")?,
+            row.try_get("trouble_detail")?,
+            row.try_get("trouble_since")?,
+        )?,
+    })
+}
+
+async fn apply(
+    write: &mut SqliteConnection,
+    feed_id: i64,
+    old: &Alarmed,
+    new: Judged,
+    now: i64,
+) -> Result<usize, Error> {
+    let changed = sqlx::query(
+        "UPDATE alarm SET state = ?3, since = CASE WHEN state = ?3 THEN since ELSE ?4 END, cause = ?5, due_at = ?6
+         WHERE feed_id = ?1 AND state = ?2",
+    )
+    .bind(feed_id)
+    .bind(old.state.as_str())
+    .bind(new.state.as_str())
+    .bind(now)
+    .bind(&new.cause)
+    .bind(millis(new.due_at))
+    .execute(&mut *write)
+    .await?
+    .rows_affected();
+    if changed == 0 || old.state == new.state {
+        return Ok(0);
+    }
+    for notice in &new.notices {
+        super::notices::insert(write, notice, &old.feed, now).await?;
+    }
+    Ok(new.notices.len())
+}

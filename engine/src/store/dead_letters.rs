@@ -1,0 +1,219 @@
+//! Dead letters: events that a destination refused for good, kept with the reason until they are accepted.
+//!
+//! They are made by [`Store::settle`], in the transaction that moves the position past them.
+
+use engine_api::{DeadLetterId, DeadLetterView, DestinationId, LogType, ReplayRequest, SourceId};
+
+use super::{
+    Error, Store,
+    delivery::{Claim, Moved},
+    time::{count, instant, word},
+};
+use crate::{
+    encode::{Origin, encode},
+    model::{FeedKey, decode_frames},
+};
+
+/// A dead letter that is to be sent again.
+#[derive(Debug, Clone)]
+pub struct Queued {
+    /// Its id.
+    pub id: DeadLetterId,
+    /// The event's own id.
+    pub event_id: String,
+    /// The event's frame.
+    pub frame: Vec<u8>,
+    /// The feed it was collected from.
+    pub feed: FeedKey,
+    /// The source's name.
+    pub source_name: String,
+}
+
+impl Store {
+    /// Dead letters in the order of their ids, beginning behind `after`; at most `limit`.
+    pub async fn dead_letters(
+        &self,
+        of: &ReplayRequest,
+        after: Option<&DeadLetterId>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterView>, Error> {
+        type Found = (
+            String,
+            String,
+            String,
+            String,
+            String,
+            String,
+            Vec<u8>,
+            String,
+            i64,
+            u32,
+            bool,
+        );
+        let rows: Vec<Found> = sqlx::query_as(
+            "SELECT d.id, d.destination_id, f.source_id, s.name, f.log_type, d.event_id, d.event, d.reason,
+                 d.refused_at, d.replays, COALESCE(json_extract(o.spec, '$.metadata'), 1)
+             FROM dead_letter d
+             JOIN feed f ON f.id = d.feed_id
+             JOIN object s ON s.id = f.source_id
+             JOIN object o ON o.id = d.destination_id
+             WHERE d.id > ?1 AND (?2 IS NULL OR d.destination_id = ?2) AND (?3 IS NULL OR f.source_id = ?3)
+             ORDER BY d.id LIMIT ?4",
+        )
+        .bind(after.map_or("", DeadLetterId::as_str))
+        .bind(of.destination_id.as_ref().map(DestinationId::as_str))
+        .bind(of.source_id.as_ref().map(SourceId::as_str))
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        rows.into_iter()
+            .map(
+                |(
+                    id,
+                    destination,
+                    source,
+                    source_name,
+                    log_type,
+                    event_id,
+                    frame,
+                    reason,
+                    at,
+                    replays,
+                    metadata,
+                )| {
+                    let feed = feed(&source, &log_type)?;
+                    Ok(DeadLetterView {
+                        id: word(&id, |text| text.parse().ok())?,
+                        destination_id: word(&destination, |text| text.parse().ok())?,
+                        event: shown(&frame, &feed, &source_name, metadata)?,
+                        log_type: feed.log_type,
+                        source_id: feed.source,
+                        event_id,
+                        reason,
+                        refused_at: instant(at)?,
+                        replays,
+                    })
+                },
+            )
+            .collect()
+    }
+
+    /// Marks dead letters to be sent again, and makes their lanes due; answers how many wait now.
+    pub async fn queue_replay(&self, of: &ReplayRequest) -> Result<u64, Error> {
+        let mut write = self.durable().await?;
+        let destination = of.destination_id.as_ref().map(DestinationId::as_str);
+        let source = of.source_id.as_ref().map(SourceId::as_str);
+        let queued = sqlx::query(
+            "UPDATE dead_letter SET queued = 1
+             WHERE (?1 IS NULL OR destination_id = ?1)
+               AND (?2 IS NULL OR feed_id IN (SELECT id FROM feed WHERE source_id = ?2))",
+        )
+        .bind(destination)
+        .bind(source)
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        // A pause after failures is kept: the destination would not take them now either.
+        sqlx::query(
+            "UPDATE lane SET woken = MAX(woken, 1),
+                 due_at = CASE WHEN failures = 0 OR due_at IS NULL THEN MIN(COALESCE(due_at, ?2), ?2) ELSE due_at END
+             WHERE (?1 IS NULL OR destination_id = ?1)
+               AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)",
+        )
+        .bind(destination)
+        .bind(self.now())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(queued)
+    }
+
+    /// Dead letters of a lane that are to be sent again, the oldest first; at most `limit`.
+    pub async fn queued_dead_letters(&self, claim: &Claim, limit: u32) -> Result<Vec<Queued>, Error> {
+        let rows: Vec<(String, String, Vec<u8>, String, String, String)> = sqlx::query_as(
+            "SELECT d.id, d.event_id, d.event, f.source_id, f.log_type, o.name
+             FROM dead_letter d JOIN feed f ON f.id = d.feed_id JOIN object o ON o.id = f.source_id
+             WHERE d.destination_id = ?1 AND d.queued = 1 ORDER BY d.refused_at, d.id LIMIT ?2",
+        )
+        .bind(claim.destination.as_str())
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        rows.into_iter()
+            .map(|(id, event_id, frame, source, log_type, source_name)| {
+                let (id, feed) = (word(&id, |text| text.parse().ok())?, feed(&source, &log_type)?);
+                Ok(Queued {
+                    id,
+                    event_id,
+                    frame,
+                    feed,
+                    source_name,
+                })
+            })
+            .collect()
+    }
+
+    /// Ends a replay: an event that was taken is a dead letter no more; one that was refused again waits for the next
+    /// replay with the new reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Where nothing was stored, the event is sent again.
+    pub async fn settle_replay(
+        &self,
+        claim: &Claim,
+        letter: &Queued,
+        settled: Option<&str>,
+        refused: Option<&str>,
+    ) -> Result<Moved, Error> {
+        let now = self.now();
+        let mut write = self.durable().await?;
+        let delivered = refused.is_none().then_some(now);
+        if !super::delivery::answered(&mut write, claim, settled, delivered).await? {
+            return Ok(Moved::Fenced);
+        }
+        let changed = match refused {
+            None => sqlx::query("DELETE FROM dead_letter WHERE id = ?1").bind(letter.id.as_str()),
+            Some(reason) => sqlx::query(
+                "UPDATE dead_letter SET queued = 0, replays = replays + 1, reason = ?2, refused_at = ?3 WHERE id = ?1",
+            )
+            .bind(letter.id.as_str())
+            .bind(reason)
+            .bind(now),
+        };
+        let changed = changed.execute(&mut *write).await?.rows_affected();
+        write.commit().await?;
+        Ok(if changed == 1 { Moved::Done } else { Moved::Gone })
+    }
+
+    /// How many dead letters there are in all.
+    pub async fn dead_letter_count(&self) -> Result<u64, Error> {
+        Ok(count(
+            sqlx::query_scalar("SELECT COUNT(*) FROM dead_letter")
+                .fetch_one(self.read())
+                .await?,
+        ))
+    }
+}
+
+fn feed(source: &str, log_type: &str) -> Result<FeedKey, Error> {
+    Ok(FeedKey {
+        source: word(source, |text| text.parse().ok())?,
+        log_type: word(log_type, LogType::from_word)?,
+    })
+}
+
+/// The event as it is sent.
+fn shown(
+    frame: &[u8],
+    feed: &FeedKey,
+    source_name: &str,
+    metadata: bool,
+) -> Result<serde_json::Value, Error> {
+    let event = decode_frames(frame).next().and_then(Result::ok);
+    let event = event.ok_or_else(|| Error::Damaged("a dead letter's event cannot be read".to_owned()))?;
+    let mut line = String::new();
+    encode(&event, Origin { feed, source_name }, metadata, &mut line);
+    // A number that is beyond what a value can hold makes it a text.
+    Ok(serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line)))
+}

@@ -1,0 +1,240 @@
+//! A store in a directory of its own, filled by hand, for tests of the store and of its workers.
+
+use std::collections::BTreeSet;
+
+use engine_api::{AlarmChannelId, DestinationId, LogType, SourceId};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Store, alarms, delivery, segment};
+use crate::{
+    clock::{Clock, Simulation},
+    model::{Day, Event, FeedKey, Fence, RowHash, encode_frame},
+};
+
+/// A store, its clock, and the directory that both live in.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) time: Simulation,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let (clock, time) = Clock::simulated("2026-01-31T12:00:00Z".parse().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
+            .await
+            .unwrap();
+        Self {
+            store,
+            clock,
+            time,
+            dir,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        let mut write = self.store.durable().await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut *write).await.unwrap();
+        write.commit().await.unwrap();
+    }
+
+    pub(crate) async fn try_sql(&self, statement: &'static str) -> Result<(), String> {
+        let mut write = self.store.durable().await.unwrap();
+        let done = sqlx::raw_sql(statement).execute(&mut *write).await;
+        done.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query)
+            .fetch_one(self.store.read())
+            .await
+            .unwrap()
+    }
+
+    async fn object(&self, id: &str, kind: &str, spec: &Value) {
+        let mut write = self.store.durable().await.unwrap();
+        sqlx::query(
+            "INSERT INTO object (id, kind, name, generation, spec, spec_version, created_at, updated_at)
+             VALUES (?1, ?2, ?3, 1, ?4, 1, 0, 0)
+             ON CONFLICT (id) DO UPDATE SET spec = ?4",
+        )
+        .bind(id)
+        .bind(kind)
+        .bind(spec["name"].as_str().unwrap())
+        .bind(spec.to_string())
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        write.commit().await.unwrap();
+    }
+
+    pub(crate) async fn seal(&self, id: &str, field: &str, sealed: Vec<u8>) {
+        let mut write = self.store.durable().await.unwrap();
+        sqlx::query(
+            "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES (?1, ?2, ?3, 0)",
+        )
+        .bind(id)
+        .bind(field)
+        .bind(sealed)
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        write.commit().await.unwrap();
+    }
+
+    /// Declares a destination, or changes it.
+    pub(crate) async fn destination(&self, number: u8, kind: Value) -> DestinationId {
+        let id = DestinationId::from_bytes([number; 16]);
+        let mut spec = json!({ "name": format!("destination {number}") });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(kind.as_object().unwrap().clone());
+        self.object(id.as_str(), "destination", &spec).await;
+        let mut write = self.store.durable().await.unwrap();
+        delivery::kick_lane(&mut write, &id, self.now()).await.unwrap();
+        write.commit().await.unwrap();
+        id
+    }
+
+    pub(crate) async fn channel(&self, number: u8, url: &str) -> AlarmChannelId {
+        let id = AlarmChannelId::from_bytes([number; 16]);
+        let spec = json!({ "name": format!("channel {number}"), "webhook": { "url": url } });
+        self.object(id.as_str(), "alarm_channel", &spec).await;
+        id
+    }
+
+    /// Declares a source with both feeds, or changes it; answers the feeds' numbers.
+    pub(crate) async fn source(&self, number: u8, more: Value) -> (SourceId, [i64; 2]) {
+        let id = SourceId::from_bytes([number; 16]);
+        let mut spec = json!({ "name": format!("source {number}"), "account_id": "a", "client_id": "c" });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        self.object(id.as_str(), "source", &spec).await;
+        let spec: engine_api::SourceSpec = serde_json::from_value(spec).unwrap();
+        let mut feeds = [0; 2];
+        let mut write = self.store.durable().await.unwrap();
+        for (feed, log_type) in feeds.iter_mut().zip(LogType::ALL) {
+            *feed = sqlx::query_scalar(
+                "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
+                 VALUES (?1, ?2, ?4, 0, '{}', 0, ?3)
+                 ON CONFLICT (source_id, log_type) DO UPDATE SET active = ?4 RETURNING id",
+            )
+            .bind(id.as_str())
+            .bind(log_type.as_str())
+            .bind(self.now().as_millisecond())
+            .bind(spec.enabled && spec.log_types.contains(&log_type))
+            .fetch_one(&mut *write)
+            .await
+            .unwrap();
+        }
+        let destinations: BTreeSet<_> = spec.destination_ids.clone();
+        delivery::sync_positions(&mut write, &id, &destinations)
+            .await
+            .unwrap();
+        alarms::sync(&mut write, &id, spec.drop_off_alarm.as_ref(), self.now())
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
+        (id, feeds)
+    }
+
+    /// Appends a segment of rows to a feed, as a poll that found them would.
+    pub(crate) async fn append(&self, feed_id: i64, rows: &[&str]) {
+        let now = self.now();
+        let mut frames = Vec::new();
+        for row in rows {
+            let hash = RowHash(blake3::hash(row.as_bytes()).as_bytes()[..16].try_into().unwrap());
+            let (day, occurrence) = (Day::of(now), 1);
+            encode_frame(
+                &Event {
+                    hash,
+                    day,
+                    occurrence,
+                    time: Some(now),
+                    collected_at: now,
+                    labels: "sso",
+                    row,
+                },
+                &mut frames,
+            );
+        }
+        let mut write = self.store.durable().await.unwrap();
+        let seq: i64 = sqlx::query_scalar(
+            "UPDATE feed SET last_seq = last_seq + 1, events = events + ?2, last_success_at = ?3,
+                 last_collected_at = ?3, last_event_at = ?3 WHERE id = ?1 RETURNING last_seq",
+        )
+        .bind(feed_id)
+        .bind(i64::try_from(rows.len()).unwrap())
+        .bind(now.as_millisecond())
+        .fetch_one(&mut *write)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(feed_id)
+        .bind(seq)
+        .bind(i64::try_from(rows.len()).unwrap())
+        .bind(segment::compress(&frames).unwrap())
+        .bind(now.as_millisecond())
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        delivery::wake_lanes(&mut write, feed_id, now).await.unwrap();
+        alarms::wake(&mut write, feed_id, false, now).await.unwrap();
+        write.commit().await.unwrap();
+    }
+
+    /// Notes how a poll without new events ended.
+    pub(crate) async fn polled(&self, feed_id: i64, trouble: Option<(&str, &str)>) {
+        let now = self.now().as_millisecond();
+        let mut write = self.store.durable().await.unwrap();
+        sqlx::query(
+            "UPDATE feed SET last_success_at = CASE WHEN ?3 IS NULL THEN ?2 ELSE last_success_at END,
+                 trouble_code = ?3, trouble_detail = ?4,
+                 trouble_since = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(trouble_since, ?2) END WHERE id = ?1",
+        )
+        .bind(feed_id)
+        .bind(now)
+        .bind(trouble.map(|trouble| trouble.0))
+        .bind(trouble.map(|trouble| trouble.1))
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        alarms::wake(&mut write, feed_id, true, self.now()).await.unwrap();
+        write.commit().await.unwrap();
+    }
+
+    /// The same store, as another engine that was started on it would see it.
+    pub(crate) async fn reopened(self) -> Self {
+        self.store.close().await;
+        let store = Store::open(&self.dir.path().join("engine.db"), self.clock.clone())
+            .await
+            .unwrap();
+        Self { store, ..self }
+    }
+}
+
+/// The claim that a lane would be under if it had been claimed once more or less.
+pub(crate) fn another(claim: &delivery::Claim, step: i64) -> delivery::Claim {
+    delivery::Claim {
+        destination: claim.destination.clone(),
+        fence: Fence(claim.fence.0 + step),
+    }
+}
+
+/// A feed's key.
+pub(crate) fn key(source: &SourceId, log_type: LogType) -> FeedKey {
+    FeedKey {
+        source: source.clone(),
+        log_type,
+    }
+}

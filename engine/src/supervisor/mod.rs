@@ -1,0 +1,134 @@
+//! The supervisor: the only place that spawns.
+//!
+//! It runs each worker in as many copies as it was told, activates it when it is due, woken, or on the idle beat, and
+//! ends all of them within a deadline. It knows no domain noun: a worker is a name, an activation and an instant.
+//!
+//! A worker that panics is started again after a pause; the process goes on. Waking tells workers to look, never what
+//! to do: a wake that is lost costs one beat.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, warn};
+
+use crate::{
+    clock::Clock,
+    retry::later,
+    telemetry::{Telemetry, WorkerLabels},
+    worker::{Next, Wakes, Worker},
+};
+
+/// However idle, each worker looks this often: what it waits for may have been done by another process.
+const IDLE_BEAT: Duration = Duration::from_secs(5);
+/// The pause after a panic.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs workers until it is told to stop.
+#[derive(Debug)]
+pub struct Supervisor {
+    clock: Clock,
+    telemetry: Telemetry,
+    wakes: Wakes,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Supervisor {
+    /// A supervisor with nothing to run yet. Cancelling `stop` ends everything it runs.
+    pub fn new(clock: Clock, telemetry: Telemetry, wakes: Wakes, stop: CancellationToken) -> Self {
+        Self {
+            clock,
+            telemetry,
+            wakes,
+            stop,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Runs so many copies of a worker.
+    pub fn run(&self, worker: &Arc<dyn Worker>, copies: usize) {
+        for _ in 0..copies {
+            let runner = Runner {
+                worker: Arc::clone(worker),
+                clock: self.clock.clone(),
+                telemetry: self.telemetry.clone(),
+                wakes: self.wakes.clone(),
+                stop: self.stop.clone(),
+            };
+            self.spawn(runner.run());
+        }
+    }
+
+    /// Runs something else that ends by itself once the stop token is cancelled.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until everything has ended, for at most so long; `false` when something had to be left behind.
+    pub async fn drain(self, deadline: Duration) -> bool {
+        self.tasks.close();
+        let drained = self.clock.timeout(deadline, self.tasks.wait()).await.is_ok();
+        if !drained {
+            warn!(
+                left = self.tasks.len(),
+                "workers did not end within the deadline; what they claimed lapses"
+            );
+        }
+        drained
+    }
+}
+
+struct Runner {
+    worker: Arc<dyn Worker>,
+    clock: Clock,
+    telemetry: Telemetry,
+    wakes: Wakes,
+    stop: CancellationToken,
+}
+
+impl Runner {
+    async fn run(self) {
+        while !self.stop.is_cancelled() {
+            // Registered before the worker looks, so that a wake which comes while it looks is not lost.
+            let woken = self.wakes.woken();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let due = match self.activate().await {
+                Next::Again => continue,
+                Next::At(due) => due.min(self.beat()),
+                Next::Idle => self.beat(),
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = &mut woken => {}
+                () = self.clock.sleep_until(due) => {}
+            }
+        }
+        debug!(worker = self.worker.name(), "ended");
+    }
+
+    fn beat(&self) -> Timestamp {
+        later(self.clock.now(), IDLE_BEAT)
+    }
+
+    async fn activate(&self) -> Next {
+        let activation = std::panic::AssertUnwindSafe(self.worker.activate(&self.stop));
+        if let Ok(next) = activation.catch_unwind().await {
+            return next;
+        }
+        // The panic's own text is logged by the hook.
+        error!(
+            worker = self.worker.name(),
+            "a worker panicked and is started again"
+        );
+        self.telemetry.worker_restarts.add(
+            &WorkerLabels {
+                worker: self.worker.name(),
+            },
+            1,
+        );
+        Next::At(later(self.clock.now(), PANIC_PAUSE))
+    }
+}

@@ -1,0 +1,36 @@
+//! Whether a credential may read what a source asks for: a token, then one row of each report.
+
+use engine_api::LogType;
+
+use super::{Credential, Error, PageRequest, Zoom};
+use crate::model::{Day, Window};
+
+/// What a check found for one feed.
+pub type FeedVerdict = (LogType, Result<(), Error>);
+
+impl Zoom {
+    /// Asks for a token and for one row of each report, each judged by itself.
+    pub async fn check(
+        &self,
+        credential: &Credential,
+        log_types: impl IntoIterator<Item = LogType>,
+    ) -> Vec<FeedVerdict> {
+        let today = Day::of(self.now());
+        let mut verdicts = Vec::new();
+        for log_type in log_types {
+            let request = PageRequest {
+                log_type,
+                window: Window::new(today, today),
+                page_size: 1,
+                page_token: None,
+            };
+            let found = match self.page(credential, request).await {
+                // Being asked to wait is no refusal: the credential was honoured.
+                Ok(_) | Err(Error::Throttled { .. } | Error::DayUsedUp { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+            verdicts.push((log_type, found));
+        }
+        verdicts
+    }
+}

@@ -1,0 +1,321 @@
+//! What Zoom's answers mean, named by the reaction they ask for.
+//!
+//! The HTTP status decides first, then the code in the body, then words in the message: the same number means different
+//! things at different endpoints, and the body may not be JSON at all.
+
+use engine_api::{Code, LogType};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use crate::http::{self, Response, StatusCode};
+
+/// Why Zoom did not give what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Somebody must act: the credential, a scope, a permission, the plan.
+    #[error("{detail}")]
+    Refused {
+        /// Which of them.
+        code: Code,
+        /// What happened and what to do.
+        detail: String,
+    },
+    /// Zoom asks to wait a moment: ask the same again then.
+    #[error("Zoom asks to wait a moment")]
+    Throttled {
+        /// Until when; a guess where Zoom does not say.
+        until: Option<Timestamp>,
+    },
+    /// The account's requests of the day are used up: nothing more before then.
+    #[error("the Zoom account's requests of the day are used up until {until}")]
+    DayUsedUp {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Zoom no longer goes on with this read (a page token that expired, a range that has become too old): begin it
+    /// anew.
+    #[error("{detail}")]
+    Restart {
+        /// What Zoom said.
+        detail: String,
+    },
+    /// Zoom cannot be reached, or has a fault: try again later.
+    #[error("{detail}")]
+    Unavailable {
+        /// What happened.
+        detail: String,
+    },
+    /// The answer cannot be read: try again later, and look.
+    #[error("{detail}")]
+    Malformed {
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Zoom's error bodies, of all the forms that have been seen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    code: Option<i64>,
+    #[serde(rename = "errorCode")]
+    error_code: Option<i64>,
+    message: Option<String>,
+    reason: Option<String>,
+    error: Option<String>,
+}
+
+impl Body {
+    fn of(answer: &Response) -> Self {
+        answer.json().unwrap_or_else(|_| {
+            // Some bodies are broken JSON; their words still help, and their code can be found.
+            let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(2_000)]).into_owned();
+            let code = text.split("\"code\":").nth(1).and_then(|rest| {
+                rest.trim_start()
+                    .split(|letter: char| !letter.is_ascii_digit())
+                    .next()?
+                    .parse()
+                    .ok()
+            });
+            Self {
+                code,
+                message: Some(text),
+                ..Self::default()
+            }
+        })
+    }
+
+    fn code(&self) -> Option<i64> {
+        self.code.or(self.error_code)
+    }
+
+    /// What Zoom says, on one line and not for ever.
+    fn words(&self) -> String {
+        let words = self
+            .message
+            .as_deref()
+            .or(self.reason.as_deref())
+            .or(self.error.as_deref())
+            .unwrap_or_default();
+        let words: String = words
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .take(300)
+            .collect();
+        words.trim().to_owned()
+    }
+}
+
+/// Whether an answer says that the access token is no longer honoured.
+pub(super) fn says_token_is_stale(answer: &Response) -> bool {
+    let code = || Body::of(answer).code();
+    match answer.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::BAD_REQUEST => code() == Some(124),
+        _ => false,
+    }
+}
+
+/// Requests that Zoom still allows the account today, where its headers speak of the day.
+pub(super) fn remaining_today(answer: &Response) -> Option<u64> {
+    let daily = answer
+        .header("x-ratelimit-type")?
+        .to_ascii_lowercase()
+        .contains("daily");
+    daily
+        .then(|| answer.header("x-ratelimit-remaining")?.trim().parse().ok())
+        .flatten()
+}
+
+impl Error {
+    /// The code under which the error is shown.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::Throttled { .. } => Code::ZoomRateLimited,
+            Self::DayUsedUp { .. } => Code::BudgetExhausted,
+            Self::Restart { .. } | Self::Unavailable { .. } => Code::ZoomUnavailable,
+            Self::Malformed { .. } => Code::ZoomMalformed,
+        }
+    }
+
+    /// A token that was minted a moment ago is refused.
+    pub(super) fn token_refused(answer: &Response) -> Self {
+        Self::Refused {
+            code: Code::ZoomInvalidCredentials,
+            detail: format!(
+                "Zoom refuses an access token that it has just issued ({}): check that the app is activated, and that \
+                 no other program shares its credentials",
+                Body::of(answer).words()
+            ),
+        }
+    }
+
+    /// What a failed token request means.
+    pub(super) fn of_token(answer: &Response, asked_at: Timestamp) -> Self {
+        if let Some(error) = Self::of_status(answer, asked_at) {
+            return error;
+        }
+        let body = Body::of(answer);
+        let (words, kind) = (body.words(), body.error.as_deref().unwrap_or_default());
+        let lower = words.to_ascii_lowercase();
+        let (code, advice) = match (kind, body.code()) {
+            (_, Some(4717 | 4738)) => (
+                Code::ZoomAppDisabled,
+                "activate the app in the Zoom App Marketplace",
+            ),
+            (_, Some(4735)) => (
+                Code::ZoomAppDisabled,
+                "the user who owns the app is gone: make the app anew under a service account",
+            ),
+            _ if lower.contains("disabled")
+                || lower.contains("deactivated")
+                || lower.contains("not activated") =>
+            {
+                (
+                    Code::ZoomAppDisabled,
+                    "activate the app in the Zoom App Marketplace",
+                )
+            }
+            ("unsupported_grant_type", _) | (_, Some(4705)) => (
+                Code::ZoomWrongAppType,
+                "the app must be of the kind Server-to-Server OAuth",
+            ),
+            ("invalid_client", _) | (_, Some(4702 | 4704 | 4706)) => (
+                Code::ZoomInvalidCredentials,
+                "check `client_id` and `client_secret` against the app's credentials page; was the secret regenerated?",
+            ),
+            _ if lower.contains("account") || lower.contains("bad request") || kind == "invalid_request" => (
+                Code::ZoomUnknownAccount,
+                "check `account_id` against the app's credentials page: the app must belong to that account",
+            ),
+            _ => (Code::ZoomRefused, "see Zoom's words"),
+        };
+        Self::Refused {
+            code,
+            detail: format!("Zoom refuses to issue an access token (\"{words}\"): {advice}"),
+        }
+    }
+
+    /// What a failed report request means.
+    pub(super) fn of_report(answer: &Response, log_type: LogType, asked_at: Timestamp) -> Self {
+        if let Some(error) = Self::of_status(answer, asked_at) {
+            return error;
+        }
+        let body = Body::of(answer);
+        let words = body.words();
+        let lower = words.to_ascii_lowercase();
+        match body.code() {
+            Some(4711 | 4700 | 104) => Self::Refused {
+                code: Code::ZoomMissingScope,
+                detail: format!(
+                    "the Zoom app lacks the scope {} for the {log_type} report: add it under Scopes and try again",
+                    missing_scopes(&words).unwrap_or_else(|| scopes(log_type))
+                ),
+            },
+            Some(200) if lower.contains("paid account") => Self::Refused {
+                code: Code::ZoomPlanTooLow,
+                detail: format!("Zoom offers the {log_type} report from the Pro plan on (\"{words}\")"),
+            },
+            Some(200) => Self::Refused {
+                code: Code::ZoomMissingPermission,
+                detail: format!(
+                    "the role of the app's owner may not read the {log_type} report (\"{words}\"): grant {}",
+                    permissions(log_type)
+                ),
+            },
+            Some(300) => Self::Restart {
+                detail: format!("Zoom does not go on with this read: {words}"),
+            },
+            _ if answer.status == StatusCode::MULTIPLE_CHOICES => Self::Restart {
+                detail: format!("Zoom does not go on with this read: {words}"),
+            },
+            Some(code) => Self::Refused {
+                code: Code::ZoomRefused,
+                detail: format!("Zoom refuses the {log_type} report with code {code}: {words}"),
+            },
+            None => Self::Malformed {
+                detail: format!(
+                    "Zoom answers the {log_type} report with status {} and no code",
+                    answer.status
+                ),
+            },
+        }
+    }
+
+    /// What the status alone, or a rate limit, says.
+    fn of_status(answer: &Response, asked_at: Timestamp) -> Option<Self> {
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            return Some(Self::of_limit(answer, asked_at));
+        }
+        let passing = answer.status.is_server_error() || answer.status == StatusCode::REQUEST_TIMEOUT;
+        passing.then(|| Self::Unavailable {
+            detail: format!("Zoom answers with status {}", answer.status.as_u16()),
+        })
+    }
+
+    /// A 429 speaks of the second or of the day: by its header, else its words, else how long it asks to wait.
+    fn of_limit(answer: &Response, asked_at: Timestamp) -> Self {
+        const LONG: SignedDuration = SignedDuration::from_mins(5);
+        let until = answer.retry_after().map(|after| after.instant(asked_at));
+        let header = answer.header("x-ratelimit-type").map(str::to_ascii_lowercase);
+        let daily = match header.as_deref() {
+            Some(kind) if kind.contains("daily") => true,
+            Some(kind) if kind.contains("qps") => false,
+            _ => {
+                Body::of(answer).words().to_ascii_lowercase().contains("daily")
+                    || until.is_some_and(|until| until.duration_since(asked_at) > LONG)
+            }
+        };
+        if !daily {
+            return Self::Throttled { until };
+        }
+        let midnight = crate::model::Day::of(asked_at).plus(1).start();
+        Self::DayUsedUp {
+            until: until.filter(|until| *until > asked_at).unwrap_or(midnight),
+        }
+    }
+}
+
+/// The scopes that Zoom names in brackets.
+fn missing_scopes(words: &str) -> Option<String> {
+    let (_, rest) = words.split_once('[')?;
+    let (scopes, _) = rest.split_once(']')?;
+    (!scopes.is_empty()).then(|| format!("`{}`", scopes.replace(',', "`, `")))
+}
+
+fn scopes(log_type: LogType) -> String {
+    let granular = match log_type {
+        LogType::Operation => "report:read:operation_logs:admin",
+        LogType::Activity => "report:read:user_activities:admin",
+    };
+    format!("`{granular}` (classic apps: `report:read:admin`)")
+}
+
+fn permissions(log_type: LogType) -> &'static str {
+    match log_type {
+        LogType::Operation => "`Usage Reports` and `Admin Activity Logs` (view) under Role Management",
+        LogType::Activity => "`Usage Reports` and `Sign In / Sign Out` (view) under Role Management",
+    }
+}
+
+impl From<http::Error> for Error {
+    fn from(error: http::Error) -> Self {
+        match error {
+            error @ (http::Error::Invalid { .. } | http::Error::EgressRefused(_)) => Self::Refused {
+                code: Code::AddressRefused,
+                detail: error.to_string(),
+            },
+            error @ (http::Error::TooLarge { .. } | http::Error::Redirected { .. }) => Self::Malformed {
+                detail: error.to_string(),
+            },
+            error => Self::Unavailable {
+                detail: error.to_string(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+//! Every answer of Zoom's that is known, and what it asks for.
+
+use crate::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::*;
+
+const NOW: &str = "2024-05-10T12:00:00Z";
+
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        })
+        .collect();
+    Response {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers,
+        body: body.to_owned().into(),
+    }
+}
+
+fn report(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
+    Error::of_report(
+        &answer(status, headers, body),
+        LogType::Operation,
+        NOW.parse().unwrap(),
+    )
+}
+
+fn token(status: u16, body: &str) -> Code {
+    Error::of_token(&answer(status, &[], body), NOW.parse().unwrap()).code()
+}
+
+#[test]
+fn a_missing_scope_is_named() {
+    let body = r#"{"code":4711,"message":"Invalid access token, does not contain scopes:[report:read:operation_logs:admin]."}"#;
+    let error = report(400, &[], body);
+    assert_eq!(error.code(), Code::ZoomMissingScope);
+    assert!(
+        error.to_string().contains("`report:read:operation_logs:admin`"),
+        "{error}"
+    );
+    let malformed =
+        r#"{"code":104,"message":"Invalid access token, does not contain scopes:"report:read:admin""}"#;
+    assert_eq!(report(400, &[], malformed).code(), Code::ZoomMissingScope);
+}
+
+#[test]
+fn permissions_and_plans_share_a_code_and_differ_in_words() {
+    assert_eq!(
+        report(400, &[], r#"{"code":200,"message":"No permission."}"#).code(),
+        Code::ZoomMissingPermission
+    );
+    let plan = r#"{"code":200,"message":"This is only available for the paid account: abc"}"#;
+    assert_eq!(report(400, &[], plan).code(), Code::ZoomPlanTooLow);
+}
+
+#[test]
+fn a_daily_limit_is_known_in_every_form() {
+    let midnight = Error::DayUsedUp {
+        until: "2024-05-11T00:00:00Z".parse().unwrap(),
+    };
+    let words = r#"{"code":429,"message":"You have reached the maximum daily rate limit for this API."}"#;
+    let iso = [
+        ("x-ratelimit-type", "Daily-limit"),
+        ("retry-after", "2024-05-11T00:00:00Z"),
+    ];
+    assert_eq!(report(429, &iso, words), midnight);
+    let http_date = [("retry-after", "Sat, 11 May 2024 00:00:00 GMT")];
+    assert_eq!(report(429, &http_date, "{}"), midnight);
+    assert_eq!(report(429, &[("retry-after", "43200")], "{}"), midnight);
+    assert_eq!(report(429, &[], words), midnight, "no header at all");
+    assert_eq!(
+        report(429, &[], &words.replace("429", "200")),
+        midnight,
+        "body code 200"
+    );
+    assert_eq!(
+        report(429, &[("x-ratelimit-type", "QPS")], "{}"),
+        Error::Throttled { until: None }
+    );
+}
+
+#[test]
+fn a_stale_read_is_begun_anew_and_faults_pass() {
+    for status in [300, 400] {
+        let body = r#"{"code":300,"message":"The next page token is invalid or expired."}"#;
+        assert!(
+            matches!(report(status, &[], body), Error::Restart { .. }),
+            "{status}"
+        );
+    }
+    assert!(matches!(report(502, &[], "<html>"), Error::Unavailable { .. }));
+    assert!(matches!(report(418, &[], "<html>"), Error::Malformed { .. }));
+}
+
+#[test]
+fn token_answers_tell_secret_account_app_and_kind_apart() {
+    assert_eq!(
+        token(
+            400,
+            r#"{"reason":"Invalid client_id or client_secret","error":"invalid_client"}"#
+        ),
+        Code::ZoomInvalidCredentials
+    );
+    assert_eq!(
+        token(
+            401,
+            r#"{"reason":"Invalid client_id or client_secret","error":"invalid_client"}"#
+        ),
+        Code::ZoomInvalidCredentials
+    );
+    assert_eq!(
+        token(400, r#"{"reason":"Bad Request","error":"invalid_request"}"#),
+        Code::ZoomUnknownAccount
+    );
+    assert_eq!(
+        token(
+            400,
+            r#"{"reason":"unsupported grant type","error":"unsupported_grant_type"}"#
+        ),
+        Code::ZoomWrongAppType
+    );
+    assert_eq!(
+        token(
+            400,
+            r#"{"reason":"The app has been disabled","error":"invalid_client","code":4717}"#
+        ),
+        Code::ZoomAppDisabled
+    );
+    assert_eq!(token(503, ""), Code::ZoomUnavailable);
+}
+
+#[test]
+fn remaining_requests_count_only_when_they_are_of_the_day() {
+    let daily = [
+        ("x-ratelimit-type", "Daily-limit"),
+        ("x-ratelimit-remaining", "17"),
+    ];
+    assert_eq!(remaining_today(&answer(200, &daily, "")), Some(17));
+    let second = [("x-ratelimit-type", "QPS"), ("x-ratelimit-remaining", "3")];
+    assert_eq!(remaining_today(&answer(200, &second, "")), None);
+}

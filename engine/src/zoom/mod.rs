@@ -1,0 +1,188 @@
+//! Zoom, as an adapter: access tokens, one page of a report, and whether a feed may be read.
+//!
+//! One call here is one question to Zoom, plus the token it needs. The adapter does not retry, sleep, or decide what to
+//! read; it says what an answer means ([`Error`], by the reaction it asks for). The one exception is a token that
+//! Zoom no longer honours, which is minted anew once: an access token may be superseded at any moment, and that is
+//! nobody's fault.
+
+mod check;
+mod error;
+mod page;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+use engine_api::{LogType, Secret};
+use jiff::Timestamp;
+use url::Url;
+
+use self::token::Tokens;
+pub use self::{
+    check::FeedVerdict,
+    error::Error,
+    page::{Page, Rows},
+};
+use crate::{
+    clock::Clock,
+    http::{Http, Request, Response},
+    model::Window,
+    telemetry::{RequestLabels, Telemetry},
+};
+
+/// The most bytes of a page: 300 rows, each far beyond what Zoom has been seen to send.
+const MAX_PAGE_BYTES: usize = 16 << 20;
+
+/// What a Server-to-Server OAuth app is known by.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The Zoom account.
+    pub account_id: String,
+    /// The app.
+    pub client_id: String,
+    /// The app's secret.
+    pub client_secret: Secret,
+}
+
+/// One page of a report to ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest<'a> {
+    /// Which report.
+    pub log_type: LogType,
+    /// Which days.
+    pub window: Window,
+    /// How many rows.
+    pub page_size: u32,
+    /// Where the last page ended; `None` for the first.
+    pub page_token: Option<&'a str>,
+}
+
+/// The adapter; cheap to clone, and clones share their tokens.
+#[derive(Debug, Clone)]
+pub struct Zoom {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: Http,
+    api: Url,
+    oauth: Url,
+    timeout: Duration,
+    tokens: Tokens,
+    clock: Clock,
+    telemetry: Telemetry,
+}
+
+/// Where Zoom is, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the API is.
+    pub api_url: Url,
+    /// Where access tokens are handed out.
+    pub oauth_url: Url,
+    /// The longest that one request may take.
+    pub request_timeout: Duration,
+}
+
+impl Zoom {
+    /// Prepares the adapter; nothing is sent yet.
+    pub fn new(options: Options, http: Http, clock: Clock, telemetry: Telemetry) -> Self {
+        let Options {
+            api_url: api,
+            oauth_url: oauth,
+            request_timeout: timeout,
+        } = options;
+        let tokens = Tokens::default();
+        Self {
+            shared: Arc::new(Shared {
+                http,
+                api,
+                oauth,
+                timeout,
+                tokens,
+                clock,
+                telemetry,
+            }),
+        }
+    }
+
+    /// What the budget of an account is counted under: one account at one Zoom has one budget.
+    pub fn budget_key(&self, account_id: &str) -> String {
+        format!("{}/{account_id}", self.shared.api.authority())
+    }
+
+    /// Asks for one page of a report.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn page(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Page, Error> {
+        let answer = self.report(credential, request).await?;
+        let asked_at = self.shared.clock.now();
+        if answer.status.is_success() {
+            Page::read(request.log_type, &answer)
+        } else {
+            Err(Error::of_report(&answer, request.log_type, asked_at))
+        }
+    }
+
+    /// The answer to a report request, with a token that Zoom honours.
+    async fn report(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Response, Error> {
+        let url = self.report_url(request);
+        let mut minted_anew = false;
+        loop {
+            let token = self.token(credential).await?;
+            let sent = Request::get(url.clone())?
+                .bearer(token.secret())?
+                .total_timeout(self.shared.timeout)
+                .max_response_bytes(MAX_PAGE_BYTES);
+            let answer = self.send(request.log_type.as_str(), &sent).await?;
+            if !error::says_token_is_stale(&answer) {
+                return Ok(answer);
+            }
+            self.shared.tokens.forget(credential, &token).await;
+            if minted_anew {
+                return Err(Error::token_refused(&answer));
+            }
+            minted_anew = true;
+        }
+    }
+
+    fn report_url(&self, request: PageRequest<'_>) -> Url {
+        let mut url = self.shared.api.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend([
+                "v2",
+                "report",
+                match request.log_type {
+                    LogType::Operation => "operationlogs",
+                    LogType::Activity => "activities",
+                },
+            ]);
+        }
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("from", &request.window.from.to_string())
+            .append_pair("to", &request.window.to.to_string())
+            .append_pair("page_size", &request.page_size.to_string());
+        if let Some(page_token) = request.page_token {
+            query.append_pair("next_page_token", page_token);
+        }
+        drop(query);
+        url
+    }
+
+    async fn send(&self, endpoint: &'static str, request: &Request) -> Result<Response, Error> {
+        let answer = self.shared.http.send(request).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        self.shared
+            .telemetry
+            .zoom_requests
+            .add(&RequestLabels::of(endpoint, status), 1);
+        Ok(answer?)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}

@@ -1,0 +1,198 @@
+//! What Zoom refuses fails the apply at the right attribute, in words that help, and leaves nothing behind.
+
+use e2e::{
+    receiver::Receiver,
+    sim::{Behaviour, Permissions, Plan, ScopeRefusal},
+    terraform::Terraform,
+};
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, CLIENT, Hcl, Stage};
+
+struct Refused {
+    stage: Stage,
+    terraform: Terraform,
+    hcl: Hcl,
+}
+
+impl Refused {
+    async fn new() -> Self {
+        let receiver = Receiver::start().await;
+        let stage = Stage::set().await;
+        let terraform = stage.terraform();
+        let hcl = Hcl::new(&receiver, &receiver);
+        Self {
+            stage,
+            terraform,
+            hcl,
+        }
+    }
+
+    /// Applies, and expects one error whose source line holds `attribute` and whose text holds `words`.
+    async fn at(&self, attribute: &str, words: &[&str]) -> Value {
+        self.terraform.write("main.tf", &self.hcl.text());
+        let mut errors = self.terraform.failing_apply().await;
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        let error = errors.remove(0);
+        let line = error["snippet"]["code"].as_str().unwrap_or_default();
+        assert!(
+            line.trim_start().starts_with(attribute),
+            "not at `{attribute}`: {error:#}"
+        );
+        let text = format!("{} {}", error["summary"], error["detail"]);
+        for word in words {
+            assert!(text.contains(word), "`{word}` is not in {error:#}");
+        }
+        assert!(
+            self.stage.engine.list("sources").await.is_empty(),
+            "a source was left behind"
+        );
+        error
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret() {
+    let mut refused = Refused::new().await;
+    refused.terraform.variable("zoom_client_secret", "not-the-secret");
+    let error = refused.at("client_secret", &["zoom_invalid_credentials"]).await;
+    assert!(!error.to_string().contains("not-the-secret"), "{error:#}");
+    // With the right one, the same configuration is applied.
+    refused.terraform.variable("zoom_client_secret", super::SECRET);
+    refused.terraform.apply().await;
+    refused.terraform.assert_settled().await;
+}
+
+#[tokio::test]
+async fn an_unknown_account() {
+    let mut refused = Refused::new().await;
+    refused.hcl.set("account_id", r#""nobody""#);
+    refused.at("account_id", &["zoom_unknown_account"]).await;
+}
+
+#[tokio::test]
+async fn an_app_that_is_disabled_or_of_another_kind() {
+    let refused = Refused::new().await;
+    refused.stage.sim.change_app(CLIENT, |app| app.disabled = true);
+    refused.at("client_id", &["zoom_app_disabled"]).await;
+    refused.stage.sim.change_app(CLIENT, |app| {
+        app.disabled = false;
+        app.server_to_server = false;
+    });
+    refused
+        .at("client_id", &["zoom_wrong_app_type", "Server-to-Server"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_scope_that_is_missing_is_named() {
+    let refused = Refused::new().await;
+    let only = |scope: &str| vec![scope.to_owned()];
+    let granular = [
+        "report:read:operation_logs:admin",
+        "report:read:user_activities:admin",
+    ];
+    refused
+        .stage
+        .sim
+        .change_app(CLIENT, |app| app.scopes = only(granular[0]));
+    refused.at("", &["zoom_missing_scope", granular[1]]).await;
+    refused
+        .stage
+        .sim
+        .change_app(CLIENT, |app| app.scopes = only(granular[1]));
+    for form in [ScopeRefusal::Named, ScopeRefusal::Older, ScopeRefusal::Malformed] {
+        refused
+            .stage
+            .sim
+            .tune(ACCOUNT, |behaviour| behaviour.scope_refusal = form);
+        refused.at("", &["zoom_missing_scope", granular[0]]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_role_permission_or_a_plan_that_is_too_small() {
+    let refused = Refused::new().await;
+    let permissions = Permissions {
+        sign_in_sign_out: false,
+        ..Permissions::default()
+    };
+    refused
+        .stage
+        .sim
+        .tune(ACCOUNT, |behaviour| behaviour.permissions = permissions);
+    refused
+        .at("", &["zoom_missing_permission", "Sign In/Sign Out"])
+        .await;
+    refused.stage.sim.put_account(
+        ACCOUNT,
+        Behaviour {
+            plan: Plan::Free,
+            ..Behaviour::default()
+        },
+    );
+    refused.at("", &["zoom_plan_too_low"]).await;
+}
+
+#[tokio::test]
+async fn a_spec_that_breaks_a_rule_fails_before_anything_is_made() {
+    let mut refused = Refused::new().await;
+    refused.hcl.set("poll_interval", r#""5s""#);
+    refused.terraform.write("main.tf", &refused.hcl.text());
+    let report = refused.terraform.validate().await;
+    assert_eq!(report["valid"], false, "{report:#}");
+    let line = report["diagnostics"][0]["snippet"]["code"].as_str().unwrap();
+    assert!(line.contains("poll_interval"), "{report:#}");
+    assert!(refused.stage.engine.list("destinations").await.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_check_a_source_is_taken_and_its_status_says_what_is_wrong() {
+    let mut refused = Refused::new().await;
+    refused.terraform.variable("zoom_client_secret", "not-the-secret");
+    refused.hcl.set("verify", "false");
+    refused.terraform.write("main.tf", &refused.hcl.text());
+    refused.terraform.apply().await;
+    let source = refused.stage.engine.list("sources").await.remove(0);
+    let id = source["id"].as_str().unwrap();
+    let failing = |status: &Value| status["health"] == "failing";
+    let status = refused.stage.engine.source_status(id, super::LATE, failing).await;
+    assert_eq!(
+        status["feeds"][0]["trouble"]["code"], "zoom_invalid_credentials",
+        "{status:#}"
+    );
+    // A refused secret is no reason to knock again and again.
+    let asked = refused.stage.sim.counters().requests["/oauth/token"].clone();
+    assert!(asked.values().sum::<u64>() < 20, "{asked:?}");
+
+    let check = refused.stage.engine.client().check_source(id).await.unwrap();
+    assert!(!check.ok);
+    refused
+        .stage
+        .sim
+        .change_app(CLIENT, |app| app.client_secret = "not-the-secret".into());
+    assert!(refused.stage.engine.client().check_source(id).await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn one_log_type_may_fail_while_the_other_works() {
+    let stage = Stage::set().await;
+    stage.show(50, 3_600);
+    stage.sim.change_app(CLIENT, |app| {
+        app.scopes = vec!["report:read:operation_logs:admin".into()];
+    });
+    let id = stage.source_to_file("lake", json!({"verify": false})).await;
+    let split =
+        |status: &Value| status["feeds"][0]["health"] == "ok" && status["feeds"][1]["health"] == "failing";
+    let status = stage
+        .while_polling(&id, stage.engine.source_status(&id, super::LATE, split))
+        .await;
+    assert_eq!(status["feeds"][1]["log_type"], "activity");
+    assert_eq!(status["feeds"][1]["trouble"]["code"], "zoom_missing_scope");
+    assert!(
+        status["feeds"][1]["trouble"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("report:read:user_activities:admin")
+    );
+}

@@ -1,0 +1,251 @@
+//! Law L8: a planted secret is found nowhere but where it was planted.
+
+use e2e::{leak::Hunt, receiver::Receiver, sim::App, wait};
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, Hcl, LATE, SOURCE, Stage};
+
+const ZOOM: &str = "MARKERzoomClientSecret7Qx2";
+const BEARER: &str = "MARKERhookBearer91kd";
+const SIGNING: &str = "MARKERsigningSecret55pL";
+const PASSWORD: &str = "MARKERbasicPassword08mZ";
+const HEADER: &str = "MARKERheaderValue33tY";
+const WRONG: &str = "MARKERwrongSecret64wW";
+
+#[tokio::test]
+async fn a_planted_secret_is_found_nowhere() {
+    let (hook, channel) = (Receiver::start().await, Receiver::start().await);
+    let mut stage = Stage::set_with(&[("log.level", "trace")]).await;
+    stage.sim.put_app(App::new(ACCOUNT, "cid", ZOOM));
+    stage.show(30, 600);
+    let mut terraform = stage.terraform();
+    terraform.trace();
+    for (name, value) in [
+        ("bearer", BEARER),
+        ("signing", SIGNING),
+        ("password", PASSWORD),
+        ("header", HEADER),
+    ] {
+        terraform.variable(name, value);
+    }
+    let more = format!(
+        r#"
+variable "bearer" {{ sensitive = true }}
+variable "signing" {{ sensitive = true }}
+variable "password" {{ sensitive = true }}
+variable "header" {{ sensitive = true }}
+
+resource "zoom_log_destination" "one" {{
+  name = "one"
+  http = {{ url = "{hook}/one", bearer_token = var.bearer, signing_secret = var.signing }}
+}}
+
+resource "zoom_log_destination" "two" {{
+  name = "two"
+  http = {{
+    url           = "{hook}/two"
+    basic         = {{ username = "u", password = var.password }}
+    secret_header = {{ name = "x-api-key", value = var.header }}
+  }}
+}}
+
+resource "zoom_log_alarm_channel" "signed" {{
+  name    = "signed"
+  webhook = {{ url = "{hook}/alarm", bearer_token = var.bearer, signing_secret = var.signing }}
+}}
+"#,
+        hook = hook.url()
+    );
+    let mut hcl = Hcl::new(&hook, &channel);
+    hcl.set(
+        "destination_ids",
+        "[zoom_log_destination.one.id, zoom_log_destination.two.id]",
+    );
+    terraform.write("main.tf", &format!("{}{more}", hcl.text()));
+
+    // Every way that a secret takes: refused, accepted, planned, shown, imported, compared, rotated, used.
+    let mut seen = Vec::new();
+    terraform.variable("zoom_client_secret", WRONG);
+    seen.push(terraform.try_apply().await.all());
+    terraform.variable("zoom_client_secret", ZOOM);
+    seen.push(terraform.plan().await.ran.all());
+    seen.push(terraform.apply().await.all());
+    seen.push(terraform.plan_with(&["-refresh-only"]).await.ran.all());
+    let source = terraform.attributes(SOURCE).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    terraform.variable("zoom_client_secret", WRONG);
+    seen.push(terraform.plan().await.ran.all());
+    seen.push(terraform.try_apply().await.all());
+    seen.push(terraform.must(&["state", "rm", SOURCE]).await.all());
+    seen.push(terraform.import(SOURCE, &source).await.all());
+    terraform.variable("zoom_client_secret", ZOOM);
+    seen.push(terraform.apply().await.all());
+    seen.push(terraform.must(&["state", "pull"]).await.all());
+    wait::until_now(LATE, "events at both destinations", || {
+        let received = hook.accepted();
+        let both = ["/one", "/two"]
+            .iter()
+            .all(|path| received.iter().any(|request| request.path == *path));
+        if both {
+            Ok(())
+        } else {
+            Err(format!("{} requests", received.len()))
+        }
+    })
+    .await;
+    let sent = hook.accepted();
+    let to = |path: &str| sent.iter().find(|request| request.path == path).unwrap();
+    assert_eq!(to("/one").header("authorization"), format!("Bearer {BEARER}"));
+    assert_eq!(to("/two").header("x-api-key"), HEADER);
+
+    for path in [
+        "/v1/sources",
+        "/v1/destinations",
+        "/v1/alarm-channels",
+        "/v1/dead-letters",
+        "/openapi.json",
+        "/metrics",
+    ] {
+        seen.push(stage.engine.ask(reqwest::Method::GET, path, None).await.text());
+    }
+    for path in ["", "/status"] {
+        seen.push(
+            stage
+                .engine
+                .get(&format!("/v1/sources/{source}{path}"))
+                .await
+                .to_string(),
+        );
+    }
+    seen.push(refusals(&stage, &source).await);
+    stage.engine.restart().await;
+    stage.engine.stop().await;
+    seen.push(stage.engine.log());
+    assert!(seen.iter().all(|text| !text.is_empty()));
+
+    let minted = stage.sim.minted_tokens();
+    assert!(!minted.is_empty());
+    let planted = [
+        ("the client secret", ZOOM),
+        ("the bearer token", BEARER),
+        ("the signing secret", SIGNING),
+    ];
+    let planted = planted.into_iter().chain([
+        ("the password", PASSWORD),
+        ("the header", HEADER),
+        ("the wrong secret", WRONG),
+    ]);
+    let tokens = minted
+        .iter()
+        .map(|token| ("an access token of Zoom", token.as_str()));
+    let hunt = Hunt::new(planted.chain(tokens));
+    let mut found = Vec::new();
+    for (number, text) in seen.iter().enumerate() {
+        found.extend(hunt.in_bytes(&format!("output {number}"), text.as_bytes()));
+    }
+    found.extend(hunt.in_directory(stage.engine.data_dir(), &[]));
+    found.extend(hunt.in_directory(terraform.directory(), &[]));
+    assert!(found.is_empty(), "{found:#?}");
+    // The search would have found something: Terraform's own log was written, and the plan was saved.
+    assert!(terraform.path("trace.log").is_file() && terraform.path("tfplan").is_file());
+}
+
+/// Sends bodies that hold a secret and are refused, and returns what was answered.
+async fn refusals(stage: &Stage, source: &str) -> String {
+    let mut answers = String::new();
+    let bodies: [Value; 4] = [
+        json!({"name": "x", "account_id": ACCOUNT, "client_id": "cid", "client_secret": WRONG}),
+        json!({"name": "", "account_id": ACCOUNT, "client_id": "cid", "client_secret": ZOOM, "poll_interval": "1s"}),
+        json!({"name": "x", "client_secret": [ZOOM], "secret": WRONG}),
+        json!({"client_secret": {"value": ZOOM}}),
+    ];
+    for body in &bodies {
+        let answer = stage
+            .engine
+            .ask(reqwest::Method::POST, "/v1/sources", Some(body))
+            .await;
+        assert!(
+            (400..500).contains(&answer.status),
+            "{} {}",
+            answer.status,
+            answer.text()
+        );
+        answers.push_str(&answer.text());
+    }
+    let compared = json!({"secrets": {"client_secret": WRONG}});
+    let path = format!("/v1/sources/{source}/compare");
+    let answer = stage
+        .engine
+        .ask(reqwest::Method::POST, &path, Some(&compared))
+        .await
+        .expect(200);
+    assert_eq!(answer.json()["matches"]["client_secret"], false);
+    answers.push_str(&answer.text());
+    answers
+}
+
+#[tokio::test]
+async fn the_files_that_hold_keys_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::set().await;
+    for name in ["admin-token", "vault.key"] {
+        let path = stage.engine.data_dir().join(name);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name} has mode {mode:o}");
+        assert!(
+            stage.engine.log().contains(name),
+            "the path of {name} is not printed"
+        );
+    }
+    let hunt = Hunt::new([("the administrator's token", &*stage.engine.token())]);
+    assert!(hunt.in_bytes("the log", stage.engine.log().as_bytes()).is_empty());
+}
+
+#[tokio::test]
+async fn a_reference_reads_only_where_the_engine_allows() {
+    let mut stage = Stage::set().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("zoom");
+    std::fs::write(&file, format!("{}\n", super::SECRET)).unwrap();
+    stage.engine.stop().await;
+    stage
+        .engine
+        .set("vault.ref_dirs", &directory.path().to_string_lossy());
+    stage.engine.set("vault.ref_env_prefixes", "ZOOM_");
+    stage.engine.set_variable("ZOOM_SECRET", super::SECRET);
+    stage.engine.set_variable("OTHER_SECRET", super::SECRET);
+    stage.engine.start_again().await;
+    let spec = |reference: &str| json!({"name": reference, "account_id": ACCOUNT, "client_id": "cid", "client_secret_ref": reference});
+    let good = format!("file:{}", file.display());
+    let id = stage.engine.create("sources", spec(&good)).await;
+    stage.engine.create("sources", spec("env:ZOOM_SECRET")).await;
+    let passwd = "file:/etc/passwd".to_owned();
+    let climbing = format!("file:{}/../passwd", directory.path().display());
+    for bad in [
+        "env:OTHER_SECRET".to_owned(),
+        "env:PATH".to_owned(),
+        passwd,
+        climbing,
+    ] {
+        let answer = stage
+            .engine
+            .ask(reqwest::Method::POST, "/v1/sources", Some(&spec(&bad)))
+            .await
+            .expect(422)
+            .json();
+        assert_eq!(
+            (&answer["code"], &answer["field"]),
+            (&json!("secret_ref_refused"), &json!("client_secret_ref")),
+            "{bad}"
+        );
+    }
+    // The file is read again when Zoom refuses what was read before.
+    stage
+        .sim
+        .change_app("cid", |app| app.client_secret = "rotated".into());
+    std::fs::write(&file, "rotated").unwrap();
+    stage.sim.revoke_tokens(None);
+    assert!(stage.engine.client().check_source(&id).await.unwrap().ok);
+}

@@ -1,0 +1,258 @@
+//! Rules of the source tree that no compiler holds: who may know whom, how long a file may be, what may not stay.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use e2e::binaries::{files, workspace};
+
+const LONGEST_FILE: usize = 500;
+const LONGEST_LINE: usize = 140;
+
+/// The pure modules, which every other may use.
+const PURE: &[&str] = &["model", "retry", "invariant"];
+
+/// The module table of the design: each module of the engine, and whom it may import beside the pure ones.
+const MODULES: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("retry", &[]),
+    ("invariant", &[]),
+    ("clock", &[]),
+    ("config", &[]),
+    ("telemetry", &[]),
+    ("vault", &[]),
+    ("http", &["clock", "telemetry"]),
+    ("store", &["clock", "telemetry"]),
+    ("zoom", &["http", "clock", "telemetry"]),
+    ("encode", &["http", "clock", "telemetry"]),
+    ("destination", &["encode", "http", "clock", "telemetry"]),
+    (
+        "intake",
+        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+    ),
+    (
+        "delivery",
+        &["store", "vault", "clock", "telemetry", "destination", "worker"],
+    ),
+    (
+        "alarm",
+        &["store", "vault", "clock", "telemetry", "destination", "worker"],
+    ),
+    ("worker", &[]),
+    ("supervisor", &["worker", "clock", "telemetry"]),
+    (
+        "api",
+        &[
+            "clock",
+            "config",
+            "telemetry",
+            "http",
+            "vault",
+            "store",
+            "zoom",
+            "destination",
+        ],
+    ),
+];
+
+/// One source file, with its path from the root of the tree.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Returns the lines that are code: no comments, and nothing of a test module at the end.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let tests = self
+            .text
+            .find("\n#[cfg(test)]\nmod tests {")
+            .unwrap_or(self.text.len());
+        let lines = self.text[..tests]
+            .lines()
+            .enumerate()
+            .map(|(number, line)| (number + 1, line));
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let root = workspace();
+    let paths = folders.iter().flat_map(|folder| files(&root.join(folder)));
+    let rust = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    rust.map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        Source {
+            path: path.strip_prefix(&root).unwrap().to_string_lossy().into_owned(),
+            text,
+        }
+    })
+    .filter(|source| !source.text.contains("@generated"))
+    .collect()
+}
+
+fn all_sources() -> Vec<Source> {
+    sources(&["engine", "provider", "tests"])
+}
+
+#[track_caller]
+fn none(what: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{what}:\n  {}", broken.join("\n  "));
+}
+
+/// Returns the modules that a text of code names directly below `crate::`.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        // `other_crate::` ends in the same letters.
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|character| character.is_alphanumeric() || "_$".contains(character)) {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(heads(group)),
+            None => found.extend(word(rest)),
+        }
+    }
+    found
+}
+
+/// Returns the first word of each member of a brace group.
+fn heads(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut start = true;
+    let mut heads = Vec::new();
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => start = true,
+            _ if start && !character.is_whitespace() => {
+                start = false;
+                heads.extend(word(&group[at..]));
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn word(text: &str) -> Option<String> {
+    let word: String = text
+        .chars()
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
+        .collect();
+    // A capital is an item of the crate's root, not a module.
+    (!word.is_empty() && word.starts_with(|first: char| first.is_lowercase())).then_some(word)
+}
+
+#[test]
+fn modules_of_the_engine_import_only_whom_they_may() {
+    let mut broken = Vec::new();
+    for source in sources(&["engine/src"]) {
+        let module = Path::new(&source.path).strip_prefix("engine/src").unwrap();
+        let module = module.iter().next().unwrap().to_string_lossy();
+        let module = module.trim_end_matches(".rs");
+        if matches!(module, "lib" | "main") || source.path.ends_with("tests.rs") {
+            continue;
+        }
+        let Some((_, allowed)) = MODULES.iter().find(|(name, _)| *name == module) else {
+            broken.push(format!("{}: the design has no module `{module}`", source.path));
+            continue;
+        };
+        let code: Vec<&str> = source.code().map(|(_, line)| line).collect();
+        for imported in imports(&code.join("\n")) {
+            let name = imported.as_str();
+            if name != module && !allowed.contains(&name) && !PURE.contains(&name) {
+                broken.push(format!("{}: `{module}` may not import `{name}`", source.path));
+            }
+        }
+    }
+    none("imports that the module table of the design forbids", &broken);
+}
+
+#[test]
+fn crates_depend_only_on_whom_they_may() {
+    let ours = [
+        "engine-api",
+        "zoom-log-engine",
+        "tfplug",
+        "terraform-provider-zoom",
+        "e2e",
+    ];
+    let allowed: [(&str, &[&str]); 4] = [
+        ("engine/api", &[]),
+        ("engine", &["engine-api"]),
+        ("provider/tfplug", &[]),
+        ("provider", &["engine-api", "tfplug"]),
+    ];
+    let mut broken = Vec::new();
+    for (folder, allowed) in allowed {
+        let manifest = fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();
+        let dependencies = manifest.split("dependencies]").skip(1).flat_map(str::lines);
+        for line in dependencies {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            if ours.contains(&name) && !allowed.contains(&name) {
+                broken.push(format!("{folder} depends on {name}"));
+            }
+        }
+    }
+    none("dependencies that the design forbids", &broken);
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut broken = Vec::new();
+    for source in all_sources() {
+        let lines = source.text.lines().count();
+        if lines > LONGEST_FILE {
+            broken.push(format!("{}: {lines} lines, at most {LONGEST_FILE}", source.path));
+        }
+        // A module's tests beside it are what the module's own words say.
+        if !source.text.starts_with("//!") && !source.path.ends_with("tests.rs") {
+            broken.push(format!(
+                "{}: does not begin with what it is for (`//!`)",
+                source.path
+            ));
+        }
+        for (number, line) in source.text.lines().enumerate() {
+            if line.chars().count() > LONGEST_LINE && !line.contains('"') {
+                broken.push(format!(
+                    "{}:{}: longer than {LONGEST_LINE}",
+                    source.path,
+                    number + 1
+                ));
+            }
+        }
+    }
+    none("files out of shape", &broken);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Written in two parts, so that this file does not find itself.
+    let banned = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("HA", "CK"),
+    ];
+    let mut broken = Vec::new();
+    for source in all_sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            let mut words = line.split(|character: char| !character.is_alphanumeric());
+            if words.any(|word| banned.contains(&word)) {
+                broken.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    none("notes to ourselves", &broken);
+}
+
+#[test]
+fn imports_are_found_in_each_way_that_they_are_written() {
+    let code = "use crate::{\n    model::{Row, Event},\n    store,\n    Thing,\n};\nuse crate::retry::Policy;\n\
+                fn f() -> crate::clock::Clock { other_crate::zoom::x(); $crate::vault }";
+    let expected = ["clock", "model", "retry", "store"].map(str::to_owned);
+    assert_eq!(imports(code), BTreeSet::from(expected));
+}
