@@ -30,7 +30,7 @@ async fn an_object_lives_from_create_to_delete() {
         json!({ "items": [view] })
     );
 
-    stage.clock.advance(std::time::Duration::from_secs(60));
+    stage.clock.advance(std::time::Duration::from_mins(1));
     let mut spec = view["spec"].clone();
     spec["name"] = json!("pond");
     let changed = stage.put(&location, &spec).await;
