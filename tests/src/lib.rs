@@ -10,6 +10,7 @@
     reason = "a harness that cannot do its work must fail loudly and at once, not hand an error to a test"
 )]
 
+pub mod bench;
 pub mod binaries;
 pub mod delivered;
 pub mod engine;

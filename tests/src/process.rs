@@ -147,7 +147,7 @@ impl Process {
 
     fn end(&mut self) {
         // The group even when the child itself is gone: what it started may still run.
-        kill("KILL", &format!("-{}", self.pid()));
+        kill_group(self.pid());
         if self.ended.is_none() {
             let _ = self.child.kill();
             self.ended = self.child.wait().ok();
@@ -171,6 +171,11 @@ impl Drop for Process {
 /// Returns true while any process of the group runs.
 pub fn group_is_alive(group: u32) -> bool {
     kill("0", &format!("-{group}"))
+}
+
+/// Kills every process of a group.
+pub(crate) fn kill_group(group: u32) {
+    kill("KILL", &format!("-{group}"));
 }
 
 fn kill(signal: &str, target: &str) -> bool {

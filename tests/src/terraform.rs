@@ -129,14 +129,20 @@ impl Terraform {
         path
     }
 
-    /// Runs any command of Terraform to its end.
-    pub async fn run(&self, arguments: &[&str]) -> Ran {
+    /// Returns a command of Terraform in this workspace, for who runs it in their own way.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("terraform");
         command
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
             .envs(&self.environment);
+        command
+    }
+
+    /// Runs any command of Terraform to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
         Process::spawn("terraform, which these tests need installed", &mut command)
             .finish(LATE)
             .await

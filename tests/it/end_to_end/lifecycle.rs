@@ -3,7 +3,7 @@
 use e2e::{delivered, sim::App};
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, Applied, CHANNEL, HOOK, LAKE, LATE, SECRET, SOURCE, Stage};
+use super::{ACCOUNT, Applied, CHANNEL, HOOK, LAKE, LATE, SECRET, SOURCE};
 
 #[tokio::test]
 async fn an_apply_makes_events_flow_and_a_second_plan_is_empty() {
@@ -49,25 +49,6 @@ async fn an_apply_makes_events_flow_and_a_second_plan_is_empty() {
         applied.channel.received().is_empty(),
         "an alarm in the first minutes"
     );
-}
-
-#[tokio::test]
-async fn the_example_of_the_readme_is_applied_as_it_stands() {
-    let stage = Stage::set().await;
-    let mut terraform = stage.terraform();
-    terraform.copy("examples/quickstart");
-    for (name, value) in [
-        ("zoom_account_id", ACCOUNT),
-        ("zoom_client_id", "cid"),
-        ("zoom_client_secret", SECRET),
-        ("engine_url", stage.engine.url()),
-    ] {
-        terraform.variable(name, value);
-    }
-    terraform.apply().await;
-    assert!(terraform.plan().await.is_empty());
-    terraform.destroy().await;
-    assert!(stage.engine.list("sources").await.is_empty());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod api;
 mod delivery;
 mod drift;
 mod exactly_once;
+mod examples;
 mod faults;
 mod import;
 mod lifecycle;

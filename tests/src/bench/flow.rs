@@ -1,0 +1,250 @@
+//! Events a second through the whole engine, beside the bare pipe.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::Read as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde_json::json;
+
+use super::{
+    Series, Table,
+    machine::{count, memory},
+    pipe,
+    table::number,
+};
+use crate::{
+    binaries::{self, Binary},
+    delivered::{self, Difference, Multiset},
+    engine::Engine,
+    process::Process,
+    sim::Report,
+};
+
+pub(super) const ACCOUNT: &str = "bench";
+pub(super) const CLIENT: &str = "cid";
+pub(super) const SECRET: &str = "bench-secret";
+pub(super) const PAGE: &str = "300";
+
+/// The hours that the rows are spread over: within the window that the engine sweeps, so that one read finds all.
+const SPAN_HOURS: i64 = 36;
+
+/// How long one pass of the rows through the engine may take.
+const LATE: Duration = Duration::from_mins(10);
+
+/// How often the file is looked at; what a pass takes is known no better than this.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Rows of each of the two reports.
+    pub rows: u64,
+    pub repetitions: u32,
+}
+
+/// The days that hold all rows.
+#[derive(Debug, Clone)]
+pub(super) struct Days {
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+/// A simulator as a process of its own, as full as it will ever be.
+struct Zoom {
+    url: String,
+    days: Days,
+    /// Rows by exact text, with how often each is there.
+    owed: Multiset,
+    rows: u64,
+    bytes: u64,
+    _process: Process,
+}
+
+/// What one pass through the engine showed.
+struct Pass {
+    took: Duration,
+    peak: f64,
+    /// What the database takes on disk when the engine has ended.
+    stored: u64,
+}
+
+/// Passes all rows through the bare pipe and through the engine, in turns.
+///
+/// # Panics
+///
+/// When the engine delivers anything but exactly what the simulator owes.
+pub async fn measure(options: Options) -> Table {
+    let zoom = Zoom::start(options.rows).await;
+    let (mut bare, mut engine) = (Series::default(), Series::default());
+    let (mut peak, mut stored) = (Series::default(), Series::default());
+    for _ in 0..options.repetitions {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let (rows, took) = pipe::run(&zoom.url, &zoom.days, folder.path()).await;
+        assert_eq!(rows, zoom.rows, "the bare pipe did not read what there is");
+        bare.push(count(rows) / took.as_secs_f64());
+        let pass = zoom.pass().await;
+        engine.push(count(zoom.rows) / pass.took.as_secs_f64());
+        peak.push(pass.peak);
+        stored.push(count(pass.stored) / count(zoom.bytes));
+    }
+
+    let mut table = Table::new(format!(
+        "a. Through the engine: 2 feeds of {} rows, simulator to file",
+        number(count(options.rows))
+    ));
+    table.line("bare pipe, which keeps nothing", &bare, "rows/s");
+    table.line("engine on SQLite", &engine, "events/s");
+    table.line("engine / bare pipe", &engine.over(&bare), "of its rate");
+    table.line("engine, peak memory (VmHWM)", &peak, "MiB");
+    table.line("database / Zoom's rows", &stored, "bytes a byte");
+    table.note(format!(
+        "{} events a pass, each held against the simulator's ledger: none lost, none doubled.",
+        number(count(zoom.rows))
+    ));
+    table
+}
+
+impl Zoom {
+    async fn start(rows: u64) -> Self {
+        let mut command = Command::new(Binary::Simulator.path());
+        command
+            .args(["--account-id", ACCOUNT, "--client-id", CLIENT, "--no-limits"])
+            .args([
+                "--rows",
+                &rows.to_string(),
+                "--span-hours",
+                &SPAN_HOURS.to_string(),
+            ])
+            .env("ZOOM_SIM_CLIENT_SECRET", SECRET);
+        let day = |instant: Timestamp| instant.to_zoned(TimeZone::UTC).date().to_string();
+        let from = day(Timestamp::now() - SignedDuration::from_hours(SPAN_HOURS));
+        let mut process = Process::spawn("the simulator", &mut command);
+        let line = process.line_with("listening on http").await;
+        let to = day(Timestamp::now());
+        let url = line.trim_start_matches("listening on ").trim().to_owned();
+        let mut owed = Multiset::new();
+        let mut bytes = 0;
+        let http = crate::http::client();
+        for report in Report::ALL {
+            let ledger = format!("{url}/_sim/accounts/{ACCOUNT}/{}/rows", report.word());
+            let answer = http.get(ledger).send().await.expect("the ledger");
+            let body = answer.bytes().await.expect("the whole ledger");
+            for row in body.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()) {
+                bytes += row.len() as u64;
+                *owed.entry(row.to_vec()).or_default() += 1;
+            }
+        }
+        let held = owed.values().sum();
+        assert_eq!(
+            held,
+            rows * 2,
+            "the simulator holds other rows than it was told to"
+        );
+        Self {
+            url,
+            days: Days { from, to },
+            owed,
+            rows: held,
+            bytes,
+            _process: process,
+        }
+    }
+
+    /// Passes all rows through a fresh engine.
+    async fn pass(&self) -> Pass {
+        let mut engine = Engine::start_with(&self.url, &[("log.level", "info")]).await;
+        let destination = json!({"name": "lake", "file": {"path": "lake"}});
+        let destination = engine.create("destinations", destination).await;
+        let lake = engine.out("lake");
+        let began = Instant::now();
+        let source = json!({
+            "name": "bench",
+            "account_id": ACCOUNT,
+            "client_id": CLIENT,
+            "client_secret": SECRET,
+            "destination_ids": [destination],
+            "start_from": format!("{}T00:00:00Z", self.days.from),
+        });
+        engine.create("sources", source).await;
+        self.all_lines(&lake, &mut engine).await;
+        let took = began.elapsed();
+        let pid = engine.pid().expect("the engine runs");
+        let peak = memory(pid, "VmHWM");
+        engine.stop().await;
+        self.check(&lake);
+        Pass {
+            took,
+            peak,
+            stored: database_size(engine.data_dir()),
+        }
+    }
+
+    /// Waits until the file holds as many lines as there are rows, reading on from where it had come to.
+    async fn all_lines(&self, path: &Path, engine: &mut Engine) {
+        let deadline = Instant::now() + LATE;
+        let mut file = None;
+        let mut lines = 0;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            file = file.or_else(|| File::open(path).ok());
+            if let Some(file) = &mut file {
+                loop {
+                    let read = file.read(&mut buffer).expect("read what was delivered");
+                    if read == 0 {
+                        break;
+                    }
+                    lines += newlines(&buffer[..read]);
+                }
+            }
+            if lines >= self.rows {
+                return;
+            }
+            assert!(
+                engine.is_running() && Instant::now() < deadline,
+                "{lines} of {} lines were delivered; log:\n{}",
+                self.rows,
+                engine.log()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Holds what was delivered against what is owed: a rate for fewer rows, or other ones, would say nothing.
+    fn check(&self, path: &Path) {
+        let events = delivered::read_file(path);
+        let difference = Difference::between(&self.owed, &delivered::multiset(&events));
+        assert!(difference.is_none(), "{difference}");
+        let ids: BTreeSet<&str> = events
+            .iter()
+            .filter_map(|event| event.zoom_log["id"].as_str())
+            .collect();
+        assert_eq!(ids.len(), events.len(), "ids came twice, or not at all");
+    }
+}
+
+#[expect(
+    clippy::naive_bytecount,
+    reason = "it is quicker by far than the file grows; a dependency for it would be one for nothing"
+)]
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Returns what the database takes on disk, with what lies beside it.
+fn database_size(data: &Path) -> u64 {
+    let files = binaries::files(data).into_iter();
+    let database = files.filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("engine.db")
+    });
+    let sizes = database.map(|path| path.metadata().map_or(0, |metadata| metadata.len()));
+    let size = sizes.sum();
+    assert!(size > 0, "no database in {}", data.display());
+    size
+}

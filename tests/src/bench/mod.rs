@@ -1,0 +1,18 @@
+//! The measures of `make bench`; `docs/benchmarks.md` says what each is and how to read it.
+//!
+//! Each measure runs what it compares in turns, in one run on one machine, and checks what it timed: a figure for work
+//! that was not done, or done wrong, is never printed. A measure that cannot be taken panics, and what it started ends
+//! with it.
+
+pub mod flow;
+mod machine;
+mod pipe;
+pub mod plan;
+mod series;
+pub mod start;
+mod table;
+mod timed;
+
+pub use machine::{Machine, load};
+pub use series::Series;
+pub use table::Table;

@@ -1,0 +1,118 @@
+//! `make bench`: what the engine and the provider do in a second, in a megabyte, and beside the least that the same
+//! work can take. `docs/benchmarks.md` says how each figure is made and how to read it.
+
+#![expect(clippy::print_stdout, reason = "this program's work is to show")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use e2e::{
+    bench::{Machine, Table, flow, load, plan, start},
+    process::Process,
+    wait,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Measures the engine and the provider on this machine.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// The measures to take; all by default.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Measure>,
+    /// Small sizes, to see that everything works; the figures say little.
+    #[arg(long)]
+    quick: bool,
+    /// Rows of each feed that pass through the engine.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rows: u64,
+    /// How often they pass.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// How often the provider is started.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    starts: u32,
+    /// Resources that a plan goes over.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    resources: u32,
+    /// How often each plan is made.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    plans: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// Events a second through the whole engine, and its memory.
+    A,
+    /// The provider's start to its handshake line, and its memory.
+    B,
+    /// `terraform plan` over many sources.
+    C,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut options = Options::parse();
+    if options.quick {
+        options.rows = options.rows.min(1_000);
+        options.repetitions = options.repetitions.min(1);
+        options.starts = options.starts.min(3);
+        options.resources = options.resources.min(10);
+        options.plans = options.plans.min(1);
+    }
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        println!("no signals can be had");
+        return ExitCode::FAILURE;
+    };
+    // What runs has process groups of its own, which a signal to this one does not reach; dropping the work ends it.
+    tokio::select! {
+        () = run(&options) => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::FAILURE,
+        _ = terminate.recv() => ExitCode::FAILURE,
+    }
+}
+
+async fn run(options: &Options) {
+    let terraform = Process::spawn(
+        "terraform",
+        std::process::Command::new("terraform")
+            .arg("version")
+            .env("CHECKPOINT_DISABLE", "1"),
+    );
+    let terraform = terraform.finish(wait::LATE).await.stdout;
+    println!(
+        "zoom-log-engine and terraform-provider-zoom {}, {}",
+        env!("CARGO_PKG_VERSION"),
+        terraform.lines().next().unwrap_or("Terraform")
+    );
+    println!("{}", Machine::here());
+    if cfg!(debug_assertions) {
+        println!("An unoptimized build: its figures say nothing about a release.");
+    }
+    for measure in [Measure::A, Measure::B, Measure::C] {
+        if !options.only.is_empty() && !options.only.contains(&measure) {
+            continue;
+        }
+        let load = load();
+        let table = take(measure, options).await;
+        println!("\n{table}  Load average when it began: {load}.");
+    }
+}
+
+async fn take(measure: Measure, options: &Options) -> Table {
+    match measure {
+        Measure::A => {
+            let Options {
+                rows, repetitions, ..
+            } = *options;
+            flow::measure(flow::Options { rows, repetitions }).await
+        }
+        Measure::B => start::measure(options.starts).await,
+        Measure::C => {
+            let (resources, pairs) = (options.resources, options.plans);
+            plan::measure(plan::Options { resources, pairs }).await
+        }
+    }
+}
