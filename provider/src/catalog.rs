@@ -140,18 +140,9 @@ impl<S: Spec> Catalog<S> {
         {
             return Ok(Some(view));
         }
-        let found = list_by_name::<S>(client.clone(), wanted.to_owned()).await?;
+        let found = client.list::<S>(Some(wanted), None).await?;
         Ok(found.items.into_iter().find(|view| view.spec.name() == wanted))
     }
-}
-
-/// Lists the objects with a name. The client's future is bound to its thread, so it runs on one of its own.
-async fn list_by_name<S: Spec>(client: Client, name: String) -> Result<Items<View<S>>, Error> {
-    let runtime = Handle::current();
-    let listing = move || runtime.block_on(client.list::<S>(Some(&name), None));
-    task::spawn_blocking(listing)
-        .await
-        .unwrap_or_else(|error| Err(Error::Malformed(error.to_string())))
 }
 
 #[async_trait]
@@ -197,7 +188,7 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
             Question::Send => false,
             Question::Compare(candidates) => {
                 let id = request.prior.get(ID).as_str().unwrap_or_default();
-                match context.data().map(|engine| engine.as_ref()) {
+                match context.data().map(AsRef::as_ref) {
                     Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
                         Ok(all) => all,
                         Err(error) => {

@@ -39,10 +39,11 @@ fn report_problem(
     config: &Value,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut trailer = format!("\n\nCode: `{}`.", problem.code);
-    if !problem.request_id.is_empty() {
-        trailer += &format!(" Request id: `{}`.", problem.request_id);
-    }
+    let request = match problem.request_id.as_str() {
+        "" => String::new(),
+        id => format!(" Request id: `{id}`."),
+    };
+    let trailer = format!("\n\nCode: `{}`.{request}", problem.code);
     let several: Vec<FieldError> = if problem.errors.is_empty() {
         vec![FieldError {
             field: problem

@@ -2,7 +2,7 @@
 //!
 //! A request passes, from the outside in: [`serve`] (connections and their limits), `guard` (request id, log line,
 //! metrics, errors as problem bodies; then for each route the token, the limit on parallel work, the time limit, and
-//! the net under panics), the one table in `route` (from which the router, `/openapi.json` and the tests are made),
+//! the net under panics), the one `table` (from which the router, `/openapi.json` and the tests are made),
 //! and a handler. Handlers of the three kinds of object are one set, generic over the spec; what differs between the
 //! kinds is in `resource`. `declare` makes a stored object of a spec and its secrets.
 //!
@@ -15,6 +15,7 @@
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
 mod body;
+mod dead_letters;
 mod declare;
 mod engine;
 mod failure;
@@ -26,6 +27,8 @@ mod route;
 mod secrets;
 mod serve;
 mod sources;
+mod status;
+mod table;
 #[cfg(test)]
 mod tests;
 mod zoom_check;

@@ -6,7 +6,10 @@ use engine_api::{Code, Problem};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::route::{Answer, Parameter, Route, table};
+use super::{
+    route::{Answer, Parameter, Route},
+    table::table,
+};
 
 /// What any route may answer.
 const ALWAYS: [Code; 2] = [Code::Internal, Code::TimedOut];

@@ -18,13 +18,13 @@ use axum::{
 use engine_api::{AlarmChannelSpec, Code, DestinationSpec, Problem, SourceSpec, Spec};
 use serde_json::{Value as Json, json};
 
-pub const TOKEN: &str = "engine-token-marker";
+pub(crate) const TOKEN: &str = "engine-token-marker";
 
 #[derive(Clone, Debug)]
-pub struct Stored {
-    pub generation: u64,
-    pub spec: Json,
-    pub secrets: BTreeMap<String, String>,
+pub(crate) struct Stored {
+    pub(crate) generation: u64,
+    pub(crate) spec: Json,
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 impl Stored {
@@ -36,22 +36,22 @@ impl Stored {
 }
 
 #[derive(Default, Debug)]
-pub struct Catalog {
-    pub objects: BTreeMap<String, Stored>,
-    pub requests: Vec<String>,
+pub(crate) struct Catalog {
+    pub(crate) objects: BTreeMap<String, Stored>,
+    pub(crate) requests: Vec<String>,
     by_key: BTreeMap<String, String>,
     made: u128,
 }
 
 #[derive(Clone)]
-pub struct Engine {
-    pub url: String,
+pub(crate) struct Engine {
+    pub(crate) url: String,
     catalog: Arc<Mutex<Catalog>>,
 }
 
 impl Engine {
     /// Starts on a port of its own, on a thread of its own.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let catalog = Arc::new(Mutex::new(Catalog::default()));
         let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -70,12 +70,12 @@ impl Engine {
         Self { url, catalog }
     }
 
-    pub fn catalog(&self) -> MutexGuard<'_, Catalog> {
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.catalog.lock().unwrap()
     }
 
     /// Changes the only object whose id has this prefix, as somebody else would.
-    pub fn change(&self, prefix: &str, change: impl FnOnce(&mut Stored)) {
+    pub(crate) fn change(&self, prefix: &str, change: impl FnOnce(&mut Stored)) {
         let mut catalog = self.catalog();
         let mut found = catalog
             .objects
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Takes the requests since the last time, as method and path.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.catalog().requests)
     }
 }
@@ -121,15 +121,15 @@ async fn handle(
             Some("alarm-channels") => {
                 catalog.route::<AlarmChannelSpec>("ach_", &method, &path, &uri, &header, body)
             }
-            _ => Err(Problem::new(Code::NotFound, "There is no such route.")),
+            _ => Err(refusal(Code::NotFound, "There is no such route.")),
         }
     } else {
-        Err(Problem::new(Code::Unauthorized, "The bearer token is wrong."))
+        Err(refusal(Code::Unauthorized, "The bearer token is wrong."))
     };
     match outcome {
         Ok(json) => (StatusCode::OK, json.to_string()).into_response(),
         Err(mut problem) => {
-            problem.request_id = "req-7".to_owned();
+            "req-7".clone_into(&mut problem.request_id);
             let status = StatusCode::from_u16(problem.status).unwrap();
             (status, serde_json::to_string(&problem).unwrap()).into_response()
         }
@@ -145,8 +145,8 @@ impl Catalog {
         uri: &Uri,
         header: &dyn Fn(&str) -> String,
         body: Json,
-    ) -> Result<Json, Problem> {
-        let absent = || Problem::new(Code::NotFound, "There is no such object.");
+    ) -> Result<Json, Box<Problem>> {
+        let absent = || refusal(Code::NotFound, "There is no such object.");
         match (method.as_str(), path) {
             ("GET", [_]) => {
                 let name = uri
@@ -172,7 +172,7 @@ impl Catalog {
                 if let Some(id) = self.by_key.get(&header("idempotency-key")) {
                     return Ok(view(id, &self.objects[id]));
                 }
-                let stored = accept::<S>(body, BTreeMap::new(), 1)?;
+                let stored = accept::<S>(body, &BTreeMap::new(), 1)?;
                 self.made += 1;
                 let id = format!("{prefix}{:0>26}", self.made);
                 let made = view(&id, &stored);
@@ -183,9 +183,9 @@ impl Catalog {
             ("PUT", [_, id]) => {
                 let before = self.objects.get(*id).cloned().ok_or_else(absent)?;
                 if header("if-match") != format!("\"{}\"", before.generation) {
-                    return Err(Problem::new(Code::GenerationConflict, "It has changed."));
+                    return Err(refusal(Code::GenerationConflict, "It has changed."));
                 }
-                let stored = accept::<S>(body, before.secrets, before.generation + 1)?;
+                let stored = accept::<S>(body, &before.secrets, before.generation + 1)?;
                 let made = view(id, &stored);
                 self.objects.insert((*id).to_owned(), stored);
                 Ok(made)
@@ -209,15 +209,23 @@ impl Catalog {
     }
 }
 
+fn refusal(code: Code, detail: &str) -> Box<Problem> {
+    Box::new(Problem::new(code, detail))
+}
+
 /// Takes a spec as the engine would: secrets that are left out are kept, empty ones are removed.
-fn accept<S: Spec>(body: Json, kept: BTreeMap<String, String>, generation: u64) -> Result<Stored, Problem> {
+fn accept<S: Spec>(
+    body: Json,
+    kept: &BTreeMap<String, String>,
+    generation: u64,
+) -> Result<Stored, Box<Problem>> {
     let spec: S =
-        serde_json::from_value(body).map_err(|error| Problem::new(Code::MalformedBody, error.to_string()))?;
+        serde_json::from_value(body).map_err(|error| refusal(Code::MalformedBody, &error.to_string()))?;
     let text = serde_json::to_value(&spec).unwrap();
     if text["account_id"] == "nobody" {
-        return Err(
+        return Err(Box::new(
             Problem::new(Code::ZoomUnknownAccount, "Zoom does not know this account.").at("account_id"),
-        );
+        ));
     }
     let mut secrets = BTreeMap::new();
     for secret in spec.secrets() {
@@ -226,7 +234,7 @@ fn accept<S: Spec>(body: Json, kept: BTreeMap<String, String>, generation: u64) 
             .map(|value| value.expose().to_owned())
             .or_else(|| kept.get(secret.field).cloned());
         if value.as_deref() == Some("wrong") {
-            return Err(Problem::new(
+            return Err(refusal(
                 Code::ZoomInvalidCredentials,
                 "Zoom refuses the client id or secret.",
             ));

@@ -261,7 +261,7 @@ fn an_old_start_is_no_mistake_once_it_is_in_the_state() {
     terraform.write(&old.replace("  start_from = \"2020-01-01T00:00:00Z\"\n", ""));
     terraform.apply().code(0);
     engine.change("src_", |stored| {
-        stored.spec["start_from"] = json!("2020-01-01T00:00:00Z")
+        stored.spec["start_from"] = json!("2020-01-01T00:00:00Z");
     });
     terraform.write(&old.replace("00:00:00Z", "01:00:00+01:00"));
     terraform.plan().code(0);

@@ -3,6 +3,8 @@
 //! The whole path with the real engine and a simulated Zoom is tested in the crate `e2e`; here stands what only the
 //! provider decides: plans, drift, secrets, import, diagnostics.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 mod engine;
 mod life;
 mod schema;

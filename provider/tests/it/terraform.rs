@@ -21,22 +21,22 @@ variable "secret" {
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]
-pub struct Outcome {
-    pub code: i32,
-    pub text: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) text: String,
 }
 
 impl Outcome {
     /// Asserts how the command ended.
     #[track_caller]
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}", self.text);
         self
     }
 
     /// Asserts what the command printed. Line breaks and the frame of a diagnostic do not count.
     #[track_caller]
-    pub fn says(self, words: &str) -> Self {
+    pub(crate) fn says(self, words: &str) -> Self {
         assert!(
             self.flat().contains(words),
             "`{words}` is missing in:\n{}",
@@ -54,14 +54,14 @@ impl Outcome {
     }
 }
 
-pub struct Terraform {
+pub(crate) struct Terraform {
     directory: TempDir,
     engine: Engine,
     secret: String,
 }
 
 impl Terraform {
-    pub fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let provider = env!("CARGO_BIN_EXE_terraform-provider-zoom");
         let bin = directory.path().join("bin");
@@ -80,7 +80,7 @@ impl Terraform {
     }
 
     /// Writes the configuration.
-    pub fn write(&self, configuration: &str) {
+    pub(crate) fn write(&self, configuration: &str) {
         fs::write(
             self.directory.path().join("main.tf"),
             format!("{HEAD}{configuration}"),
@@ -89,12 +89,12 @@ impl Terraform {
     }
 
     /// Sets the value of the ephemeral variable `secret`.
-    pub fn secret(&mut self, secret: &str) {
+    pub(crate) fn secret(&mut self, secret: &str) {
         secret.clone_into(&mut self.secret);
     }
 
     /// Runs a command.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         let mut command = Command::new("terraform");
         command
             .current_dir(self.directory.path())
@@ -118,22 +118,22 @@ impl Terraform {
     }
 
     /// Applies.
-    pub fn apply(&self) -> Outcome {
+    pub(crate) fn apply(&self) -> Outcome {
         self.run(&["apply", "-auto-approve", "-no-color"])
     }
 
     /// Plans; the code is 0 without changes, 2 with changes, 1 with errors.
-    pub fn plan(&self) -> Outcome {
+    pub(crate) fn plan(&self) -> Outcome {
         self.run(&["plan", "-no-color", "-detailed-exitcode"])
     }
 
     /// Plans what has changed outside of Terraform; codes as for a plan.
-    pub fn drift(&self) -> Outcome {
+    pub(crate) fn drift(&self) -> Outcome {
         self.run(&["plan", "-refresh-only", "-no-color", "-detailed-exitcode"])
     }
 
     /// Returns the state as text.
-    pub fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         fs::read_to_string(self.directory.path().join("terraform.tfstate")).unwrap_or_default()
     }
 }

@@ -162,7 +162,7 @@ impl Dog {
             Some("fail") => {
                 response
                     .diagnostics
-                    .attribute_error("name", "Bad dog", "It failed after it was made.")
+                    .attribute_error("name", "Bad dog", "It failed after it was made.");
             }
             Some("lie") => {
                 if let Some(state) = &mut response.state {
@@ -180,7 +180,7 @@ impl Dog {
                     () = context.cancelled().cancelled() => {
                         response.diagnostics.error("Interrupted", "The dog was called back.");
                     }
-                    () = tokio::time::sleep(Duration::from_secs(60)) => {}
+                    () = tokio::time::sleep(Duration::from_mins(1)) => {}
                 }
             }
             _ => {}
@@ -190,7 +190,7 @@ impl Dog {
 
 #[async_trait]
 impl Resource<Yard> for Dog {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "kennel_dog"
     }
 
@@ -270,7 +270,7 @@ struct Count;
 
 #[async_trait]
 impl DataSource<Yard> for Count {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "kennel_count"
     }
 

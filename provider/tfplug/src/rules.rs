@@ -245,10 +245,10 @@ fn agree(plan: &Value, result: &Value, path: &mut Path, found: &mut Vec<Violatio
             }
         }
         (Value::Dynamic(planned), Value::Dynamic(actual)) => {
-            if planned.ty != actual.ty {
-                found.push(Violation::new("A3", path, "its type is not the planned one"));
-            } else {
+            if planned.ty == actual.ty {
                 agree(&planned.value, &actual.value, path, found);
+            } else {
+                found.push(Violation::new("A3", path, "its type is not the planned one"));
             }
         }
         // An unknown result is reported as A8, once, by `settled`.

@@ -6,7 +6,8 @@
 /// Messages and service of the provider protocol.
 #[rustfmt::skip]
 #[allow(
-    clippy::all, clippy::pedantic, missing_docs, unreachable_pub, missing_debug_implementations, unused_lifetimes,
+    clippy::all, clippy::pedantic, clippy::allow_attributes_without_reason, missing_docs, unreachable_pub,
+    missing_debug_implementations, unused_lifetimes,
     reason = "generated"
 )]
 #[path = "gen/tfplugin6.rs"]
@@ -15,7 +16,8 @@ pub mod tfplugin6;
 /// Messages and services of the plugin host: controller, forwarded output, broker.
 #[rustfmt::skip]
 #[allow(
-    clippy::all, clippy::pedantic, missing_docs, unreachable_pub, missing_debug_implementations, unused_lifetimes,
+    clippy::all, clippy::pedantic, clippy::allow_attributes_without_reason, missing_docs, unreachable_pub,
+    missing_debug_implementations, unused_lifetimes,
     reason = "generated"
 )]
 #[path = "gen/plugin.rs"]

@@ -113,13 +113,10 @@ impl Client {
         name: Option<&str>,
         after: Option<&str>,
     ) -> Result<Items<View<S>>, Error> {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (key, value) in [("name", name), ("after", after)] {
-            if let Some(value) = value {
-                query.append_pair(key, value);
-            }
-        }
-        let path = format!("/v1/{}?{}", S::KIND.path(), query.finish());
+        let path = with_query(
+            &format!("/v1/{}", S::KIND.path()),
+            [("name", name), ("after", after)],
+        );
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
@@ -198,20 +195,11 @@ impl Client {
         destination_id: Option<&str>,
         after: Option<&str>,
     ) -> Result<Items<DeadLetterView>, Error> {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (key, value) in [("destination_id", destination_id), ("after", after)] {
-            if let Some(value) = value {
-                query.append_pair(key, value);
-            }
-        }
-        self.json(
-            Method::GET,
-            &format!("/v1/dead-letters?{}", query.finish()),
-            &[],
-            None,
-            Tries::Several,
-        )
-        .await
+        let path = with_query(
+            "/v1/dead-letters",
+            [("destination_id", destination_id), ("after", after)],
+        );
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
     /// Sends dead letters again.
@@ -302,6 +290,14 @@ fn object(kind: Kind, id: &str) -> String {
     // An id comes from a user (import), so it must not be able to name another route.
     let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
     format!("/v1/{}/{id}", kind.path())
+}
+
+fn with_query(path: &str, pairs: [(&str, Option<&str>); 2]) -> String {
+    let given = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(given)
+        .finish();
+    format!("{path}?{query}")
 }
 
 fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {

@@ -85,12 +85,7 @@ async fn a_put_keeps_what_it_leaves_out_and_removes_what_it_empties() {
         .await
         .expect(200);
     assert_eq!(view["generation"], 3);
-    assert_eq!(
-        stage
-            .matches(&path, &[("http.bearer_token", ""), ("http.bearer_token", "")])
-            .await,
-        [true, true]
-    );
+    assert_eq!(stage.matches(&path, &[("http.bearer_token", "")]).await, [true]);
     assert_eq!(stage.matches(&path, &all).await, [false, true]);
     let view = stage
         .put(&path, &hook("h", json!({ "signing_secret": "" })))
@@ -148,15 +143,9 @@ async fn a_reference_takes_the_place_of_a_stored_secret() {
     assert_eq!(stage.asked(), ["referred"], "a new reference is verified");
     assert_eq!(view.get("credential_fingerprint"), None);
     assert_eq!(view["spec"]["client_secret_ref"], reference.as_str());
-    assert_eq!(
-        stage
-            .matches(
-                &path,
-                &[("client_secret", "s3cret"), ("client_secret", "referred")]
-            )
-            .await[0],
-        false
-    );
+    for value in ["s3cret", "referred"] {
+        assert_eq!(stage.matches(&path, &[("client_secret", value)]).await, [false]);
+    }
 
     std::fs::remove_file(&file).unwrap();
     spec["name"] = json!("other");

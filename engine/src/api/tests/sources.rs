@@ -176,3 +176,64 @@ async fn a_source_is_polled_on_demand_while_it_is_on() {
         .await
         .problem(Code::NotFound, "");
 }
+
+#[tokio::test]
+async fn a_status_tells_of_each_feed_that_the_spec_names() {
+    let stage = Stage::set().await;
+    let lake = stage.made("destinations", &lake("lake")).await;
+    let mut spec = source("corp");
+    spec["destination_ids"] = json!([lake.rsplit('/').next().unwrap()]);
+    spec["drop_off_alarm"] = json!({ "after": "24h" });
+    let path = stage.made("sources", &spec).await;
+    let status = async || stage.get(&format!("{path}/status")).await.expect(200);
+    let found = status().await;
+    assert_eq!(
+        (&found["health"], &found["budget_remaining"]),
+        (&json!("pending"), &json!(1_000))
+    );
+    let feeds = found["feeds"].as_array().unwrap();
+    assert_eq!(feeds.len(), 2);
+    for (feed, log_type) in feeds.iter().zip(["operation", "activity"]) {
+        assert_eq!(
+            (&feed["log_type"], &feed["health"], &feed["events"]),
+            (&json!(log_type), &json!("pending"), &json!(0))
+        );
+        assert_eq!(feed["alarm"]["state"], "insufficient_data");
+        assert_eq!(
+            feed["deliveries"][0]["destination_id"],
+            spec["destination_ids"][0]
+        );
+    }
+
+    spec["log_types"] = json!(["operation"]);
+    spec.as_object_mut().unwrap().remove("drop_off_alarm");
+    stage.put(&path, &spec).await.expect(200);
+    let found = status().await;
+    assert_eq!(
+        found["feeds"].as_array().unwrap().len(),
+        1,
+        "what the spec no longer names is not shown"
+    );
+    assert_eq!(found["feeds"][0].get("alarm"), None);
+    spec["enabled"] = json!(false);
+    stage.put(&path, &spec).await.expect(200);
+    assert_eq!(status().await["health"], "disabled");
+
+    stage.get(&format!("{lake}/status")).await.expect(200);
+    let hooks = json!({ "name": "oncall", "webhook": { "url": "https://hooks.example.com/x" } });
+    let channel = stage.made("alarm-channels", &hooks).await;
+    stage.get(&format!("{channel}/status")).await.expect(200);
+    for kind in ["sources", "destinations", "alarm-channels"] {
+        for id in [
+            "src_00000000000000000000000000",
+            "dst_00000000000000000000000000",
+            "ach_00000000000000000000000000",
+            "x",
+        ] {
+            stage
+                .get(&format!("/v1/{kind}/{id}/status"))
+                .await
+                .problem(Code::NotFound, "");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::api::{openapi, route::table, serve};
+use crate::api::{openapi, serve, table::table};
 
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
@@ -81,6 +81,14 @@ fn the_document_is_whole() {
             "{name}"
         );
     }
+    // A number behind a name tells two types apart that should have names of their own.
+    assert!(
+        schemas
+            .keys()
+            .all(|name| !name.ends_with(|last: char| last.is_ascii_digit())),
+        "{:?}",
+        schemas.keys()
+    );
     let mut references = Vec::new();
     collect(&document, &mut references);
     for reference in references {
@@ -287,7 +295,10 @@ async fn connections_are_served_and_let_go_in_order() {
         stop.cancel();
         let mut rest = Vec::new();
         assert_eq!(stream.read_to_end(&mut rest).await.unwrap(), 0);
-        // The deadline breaks it off.
+        // The deadline, once it runs, breaks it off.
+        while stage.clock.next_wake() != Some(stage.api.limits.shutdown_deadline) {
+            tokio::task::yield_now().await;
+        }
         stage.clock.advance(Duration::from_secs(10));
         let mut rest = Vec::new();
         let _ = busy.read_to_end(&mut rest).await;

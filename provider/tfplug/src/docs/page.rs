@@ -63,7 +63,7 @@ pub(super) fn render(page: &Page<'_>) -> String {
             let _ = writeln!(
                 out,
                 "\nThe [`terraform import` command](https://developer.hashicorp.com/terraform/cli/commands/import) \
-                 does the same:\n\n```shell\n{}\n```",
+                 takes one over by hand:\n\n```shell\n{}\n```",
                 command.trim_end()
             );
         }

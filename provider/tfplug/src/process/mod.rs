@@ -135,16 +135,13 @@ async fn run<P: Provider>(provider: P, address: &str, start: Option<Start>) -> R
         &path,
         identity.as_ref().map(|identity| identity.certificate.as_slice()),
     );
-    match identity {
-        Some(identity) => {
-            let incoming = socket.encrypted(Arc::new(identity.config));
-            announce(&line).map_err(Error::Handshake)?;
-            router.serve_with_incoming(incoming).await?;
-        }
-        None => {
-            announce(&line).map_err(Error::Handshake)?;
-            router.serve_with_incoming(socket.plain()).await?;
-        }
+    if let Some(identity) = identity {
+        let incoming = socket.encrypted(Arc::new(identity.config));
+        announce(&line).map_err(Error::Handshake)?;
+        router.serve_with_incoming(incoming).await?;
+    } else {
+        announce(&line).map_err(Error::Handshake)?;
+        router.serve_with_incoming(socket.plain()).await?;
     }
     Ok(())
 }

@@ -31,7 +31,6 @@ impl Controller {
 impl GrpcController for Controller {
     /// Ends the process at once: the host waits two seconds for that and looks at no answer. By now every operation
     /// has been answered, so nothing is cut off.
-    #[expect(clippy::exit, reason = "the host waits for the process to end")]
     async fn shutdown(&self, _: Request<Empty>) -> Result<Response<Empty>, Status> {
         let _ = fs::remove_file(&self.socket);
         process::exit(0)

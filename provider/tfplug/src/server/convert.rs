@@ -184,8 +184,9 @@ fn object(nesting: Nesting, inner: &[Attribute]) -> wire::schema::Object {
         Nesting::Set => NestingMode::Set,
         Nesting::Map => NestingMode::Map,
     };
-    let mut object = wire::schema::Object::default();
-    object.attributes = attributes(inner);
-    object.set_nesting(nesting);
-    object
+    wire::schema::Object {
+        attributes: attributes(inner),
+        nesting: nesting.into(),
+        ..Default::default()
+    }
 }

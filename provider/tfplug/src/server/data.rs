@@ -65,25 +65,21 @@ impl<P: Provider> Inner<P> {
         let caught = caught::run(source.read(&context, &config, &mut response)).await;
         diagnostics.extend(response.diagnostics);
         convert::report_panic("reading a data source", caught, diagnostics);
-        match response.state {
-            Some(state) => {
-                let broken = rules::settled(&compiled.schema, &state, ["D1", "D3", "D1"]);
-                rules::report(&request.type_name, "read", &broken, diagnostics);
-                Some(convert::encode(&state, &compiled.ty, "data source", diagnostics))
+        let Some(state) = response.state else {
+            if !diagnostics.has_errors() {
+                diagnostics.error(
+                    "Provider bug",
+                    format!(
+                        "D2: the provider read the data source `{}` and returned nothing. This is a bug in the \
+                         provider. Please report it.",
+                        request.type_name
+                    ),
+                );
             }
-            None => {
-                if !diagnostics.has_errors() {
-                    diagnostics.error(
-                        "Provider bug",
-                        format!(
-                            "D2: the provider read the data source `{}` and returned nothing. This is a bug in the \
-                             provider. Please report it.",
-                            request.type_name
-                        ),
-                    );
-                }
-                None
-            }
-        }
+            return None;
+        };
+        let broken = rules::settled(&compiled.schema, &state, ["D1", "D3", "D1"]);
+        rules::report(&request.type_name, "read", &broken, diagnostics);
+        Some(convert::encode(&state, &compiled.ty, "data source", diagnostics))
     }
 }

@@ -147,10 +147,9 @@ fn parse(raw: &RawValue, depth: usize) -> Result<Type, CodecError> {
     }
     let parts: Vec<&RawValue> =
         serde_json::from_str(raw.get()).map_err(|_| malformed("a type constraint is no list"))?;
-    let (head, inner) = match parts.as_slice() {
-        // The third part of an object names optional attributes, which only module variables have.
-        [head, inner] | [head, inner, _] => (head, inner),
-        _ => return Err(malformed("a type constraint has too few parts")),
+    // The third part of an object names optional attributes, which only module variables have.
+    let ([head, inner] | [head, inner, _]) = parts.as_slice() else {
+        return Err(malformed("a type constraint has too few parts"));
     };
     let word: String =
         serde_json::from_str(head.get()).map_err(|_| malformed("a type constraint names no type"))?;

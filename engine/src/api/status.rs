@@ -1,0 +1,149 @@
+//! How sources, destinations and alarm channels are doing, put together from what the workers left in the store.
+
+use std::str::FromStr;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use engine_api::{
+    AlarmChannelId, ChannelStatus, Code, DestinationId, DestinationStatus, FeedStatus, Health, Kind,
+    SourceId, SourceSpec, SourceStatus, Trouble,
+};
+use jiff::Timestamp;
+
+use super::{Api, declare, failure::Failure};
+use crate::{model::Day, store::FeedRow};
+
+pub(super) async fn source(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<SourceStatus>, Failure> {
+    let id: SourceId = read(Kind::Source, &id)?;
+    let object = api.store.object(Kind::Source, id.as_str()).await?;
+    let spec: SourceSpec = declare::parse(&object.ok_or_else(|| Failure::absent(Kind::Source))?)?;
+    let now = api.clock.now();
+    let rows = api.store.feed_rows(id.as_str()).await?;
+    let mut alarms = api.store.alarm_statuses(&id).await?;
+    let mut deliveries = api.store.feed_deliveries(&id).await?;
+    let mut feeds: Vec<_> = rows
+        .into_iter()
+        // The feed of a log type that the spec no longer names only waits for the day on which it does again.
+        .filter(|row| spec.log_types.contains(&row.log_type))
+        .map(|row| feed(row, now))
+        .collect();
+    for feed in &mut feeds {
+        let mine = alarms.extract_if(.., |(log_type, _)| *log_type == feed.log_type);
+        feed.alarm = mine.map(|(_, alarm)| alarm).next();
+        let mine = deliveries.extract_if(.., |(log_type, _)| *log_type == feed.log_type);
+        feed.deliveries = mine.map(|(_, delivery)| delivery).collect();
+    }
+    let account = api.source_check.budget_account(&spec);
+    let budget = api.store.budget(&account, Day::of(now)).await?;
+    Ok(Json(SourceStatus {
+        source_id: id.into(),
+        health: feeds
+            .iter()
+            .map(|feed| feed.health)
+            .max()
+            .unwrap_or(Health::Pending),
+        budget_remaining: Some(budget.left(api.limits.daily_request_budget.into())),
+        feeds,
+    }))
+}
+
+pub(super) async fn destination(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<DestinationStatus>, Failure> {
+    let id: DestinationId = read(Kind::Destination, &id)?;
+    let status = api.store.destination_status(&id).await?;
+    status.map(Json).ok_or_else(|| Failure::absent(Kind::Destination))
+}
+
+pub(super) async fn channel(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<ChannelStatus>, Failure> {
+    let id: AlarmChannelId = read(Kind::AlarmChannel, &id)?;
+    let status = api.store.channel_status(&id).await?;
+    status
+        .map(Json)
+        .ok_or_else(|| Failure::absent(Kind::AlarmChannel))
+}
+
+/// What is no id at all is the id of nothing.
+fn read<I: FromStr>(kind: Kind, id: &str) -> Result<I, Failure> {
+    id.parse().map_err(|_| Failure::absent(kind))
+}
+
+fn feed(row: FeedRow, now: Timestamp) -> FeedStatus {
+    let trouble = row
+        .trouble
+        .map(|(code, detail, since)| Trouble { code, detail, since });
+    FeedStatus {
+        log_type: row.log_type,
+        health: health(row.active, trouble.as_ref(), row.last_success_at.is_some()),
+        trouble,
+        last_poll_at: row.last_poll_at,
+        last_success_at: row.last_success_at,
+        last_collected_at: row.last_collected_at,
+        last_event_at: row.last_event_at,
+        watermark: Some(row.watermark),
+        lag_seconds: Some(u64::try_from(now.duration_since(row.watermark).as_secs()).unwrap_or_default()),
+        events: row.events,
+        alarm: None,
+        deliveries: Vec::new(),
+    }
+}
+
+fn health(active: bool, trouble: Option<&Trouble>, worked_before: bool) -> Health {
+    let Some(trouble) = trouble.filter(|_| active) else {
+        return match (active, worked_before) {
+            (false, _) => Health::Disabled,
+            (true, false) => Health::Pending,
+            (true, true) => Health::Ok,
+        };
+    };
+    match Code::from_word(&trouble.code) {
+        Some(Code::BudgetExhausted) => Health::BudgetExhausted,
+        // May pass by itself; everything else waits for somebody.
+        Some(
+            Code::ZoomUnavailable
+            | Code::ZoomRateLimited
+            | Code::ZoomMalformed
+            | Code::StoreUnavailable
+            | Code::TimedOut
+            | Code::Internal,
+        ) => Health::Degraded,
+        _ => Health::Failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_tells_what_waits_from_what_needs_somebody() {
+        let trouble = |code: Code| Trouble {
+            code: code.as_str().to_owned(),
+            detail: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(health(true, None, false), Health::Pending);
+        assert_eq!(health(true, None, true), Health::Ok);
+        assert_eq!(
+            health(false, Some(&trouble(Code::ZoomRefused)), true),
+            Health::Disabled
+        );
+        for (code, expected) in [
+            (Code::BudgetExhausted, Health::BudgetExhausted),
+            (Code::ZoomUnavailable, Health::Degraded),
+            (Code::ZoomInvalidCredentials, Health::Failing),
+            (Code::SecretRefUnreadable, Health::Failing),
+        ] {
+            assert_eq!(health(true, Some(&trouble(code)), true), expected, "{code}");
+        }
+    }
+}
