@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Store, alarms, delivery, segment};
 use crate::{
     clock::{Clock, Simulation},
-    model::{Day, Event, FeedKey, Fence, RowHash, encode_frame},
+    model::{Day, Event, Fence, RowHash, encode_frame},
 };
 
 /// A store, its clock, and the directory that both live in.
@@ -228,13 +228,5 @@ pub(crate) fn another(claim: &delivery::Claim, step: i64) -> delivery::Claim {
     delivery::Claim {
         destination: claim.destination.clone(),
         fence: Fence(claim.fence.0 + step),
-    }
-}
-
-/// A feed's key.
-pub(crate) fn key(source: &SourceId, log_type: LogType) -> FeedKey {
-    FeedKey {
-        source: source.clone(),
-        log_type,
     }
 }
