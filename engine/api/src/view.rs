@@ -10,6 +10,7 @@ use crate::Secret;
 
 /// An object as the engine holds it. Secrets are not in it; their fingerprint is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "View_{S}")]
 pub struct View<S> {
     /// The object's id, with the prefix of its kind.
     pub id: String,
@@ -28,6 +29,7 @@ pub struct View<S> {
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Items_{T}")]
 pub struct Items<T> {
     /// The objects, ordered by id.
     pub items: Vec<T>,

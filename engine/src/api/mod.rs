@@ -15,6 +15,7 @@
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
 mod body;
+mod dead_letters;
 mod declare;
 mod engine;
 mod failure;

@@ -7,13 +7,14 @@ use axum::{
     routing::{MethodRouter, delete, get, post, put},
 };
 use engine_api::{
-    AlarmChannelSpec, ChannelStatus, CheckReport, Code, CompareRequest, CompareResult, DestinationSpec,
-    DestinationStatus, EngineView, Items, Kind, SourceSpec, SourceStatus, View,
+    AlarmChannelSpec, ChannelStatus, CheckReport, Code, CompareRequest, CompareResult, DeadLetterView,
+    DestinationSpec, DestinationStatus, EngineView, Items, Kind, ReplayRequest, ReplayResult, SourceSpec,
+    SourceStatus, View,
 };
 use schemars::JsonSchema;
 
 use super::{
-    Api, engine, objects,
+    Api, dead_letters, engine, objects,
     resource::Resource,
     route::{Parameter, Route, parameter},
     sources, status,
@@ -59,6 +60,7 @@ pub(super) fn table() -> &'static [Route] {
             "alarm_channel",
             || get(status::channel),
         ));
+        table.extend(of_dead_letters());
         table
     });
     &TABLE
@@ -289,4 +291,43 @@ fn status_of<T: JsonSchema>(kind: Kind, name: &str, handler: fn() -> MethodRoute
     .with(&[ID])
     .answers::<T>(StatusCode::OK, "What changes by itself.")
     .refuses(&[Code::NotFound])
+}
+
+fn of_dead_letters() -> Vec<Route> {
+    let new = |method, path: &str, operation: &str, summary: &str, handler| {
+        Route::new(method, path, "dead letters", operation, summary, handler)
+    };
+    let destination = parameter::<String>("query", "destination_id", "Only those of this destination.");
+    let source = parameter::<String>("query", "source_id", "Only those of this source.");
+    vec![
+        new(
+            Method::GET,
+            "/v1/dead-letters",
+            "list_dead_letters",
+            "List events that a destination refused for good",
+            || get(dead_letters::list),
+        )
+        .with(&[destination, source, AFTER, LIMIT])
+        .answers::<Items<DeadLetterView>>(StatusCode::OK, "One page.")
+        .refuses(&[Code::MalformedRequest]),
+        new(
+            Method::POST,
+            "/v1/dead-letters/replay",
+            "replay_dead_letters",
+            "Send dead letters again",
+            || post(dead_letters::replay),
+        )
+        .takes::<ReplayRequest>()
+        .answers::<ReplayResult>(StatusCode::OK, "How many are queued."),
+        new(
+            Method::POST,
+            "/v1/dead-letters/{id}/replay",
+            "replay_dead_letter",
+            "Send one dead letter again",
+            || post(dead_letters::replay_one),
+        )
+        .with(&[ID])
+        .answers::<ReplayResult>(StatusCode::OK, "It is queued.")
+        .refuses(&[Code::NotFound]),
+    ]
 }

@@ -170,10 +170,6 @@ impl DeliveryWorker {
     }
 
     /// Reads the destination's spec and opens its secrets; `None` where it no longer exists.
-    #[expect(
-        clippy::type_complexity,
-        reason = "three ways to end, each with its own reaction, said in one place"
-    )]
     async fn open(
         &self,
         lane: &Lane,

@@ -195,11 +195,14 @@ async fn a_directory_that_cannot_be_written_to_blocks() {
     assert_eq!(error.code(), Code::PathRefused, "{error}");
 }
 
+type Requests = Vec<(HeaderMap, Vec<u8>)>;
+type Answer = (u16, Vec<(&'static str, String)>, String);
+
 /// What a server was sent, and what it answers.
 #[derive(Clone, Default)]
 struct Server {
-    requests: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
-    answer: Arc<Mutex<(u16, Vec<(&'static str, String)>, String)>>,
+    requests: Arc<Mutex<Requests>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 async fn answer(State(server): State<Server>, headers: HeaderMap, body: bytes::Bytes) -> Response {

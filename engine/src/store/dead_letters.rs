@@ -3,6 +3,7 @@
 //! They are made by [`Store::settle`], in the transaction that moves the position past them.
 
 use engine_api::{DeadLetterId, DeadLetterView, DestinationId, LogType, ReplayRequest, SourceId};
+use sqlx::SqliteConnection;
 
 use super::{
     Error, Store,
@@ -92,19 +93,25 @@ impl Store {
         .execute(&mut *write)
         .await?
         .rows_affected();
-        // A pause after failures is kept: the destination would not take them now either.
-        sqlx::query(
-            "UPDATE lane SET woken = MAX(woken, 1),
-                 due_at = CASE WHEN failures = 0 OR due_at IS NULL THEN MIN(COALESCE(due_at, ?2), ?2) ELSE due_at END
-             WHERE (?1 IS NULL OR destination_id = ?1)
-               AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)",
-        )
-        .bind(destination)
-        .bind(self.now())
-        .execute(&mut *write)
-        .await?;
+        wake_queued(&mut write, destination, self.now()).await?;
         write.commit().await?;
         Ok(queued)
+    }
+
+    /// Marks one dead letter to be sent again; `false` where there is none with this id.
+    pub async fn queue_replay_of(&self, id: &DeadLetterId) -> Result<bool, Error> {
+        let mut write = self.durable().await?;
+        let destination: Option<String> =
+            sqlx::query_scalar("UPDATE dead_letter SET queued = 1 WHERE id = ?1 RETURNING destination_id")
+                .bind(id.as_str())
+                .fetch_optional(&mut *write)
+                .await?;
+        let Some(destination) = destination else {
+            return Ok(false);
+        };
+        wake_queued(&mut write, Some(&destination), self.now()).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     /// Dead letters of a lane that are to be sent again, in the order in which they were refused; at most `limit`.
@@ -175,6 +182,22 @@ impl Store {
                 .await?,
         ))
     }
+}
+
+/// Makes the lanes due that have dead letters to send again. A pause after failures is kept: the destination would
+/// not take them now either.
+async fn wake_queued(write: &mut SqliteConnection, destination: Option<&str>, now: i64) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE lane SET woken = MAX(woken, 1),
+             due_at = CASE WHEN failures = 0 OR due_at IS NULL THEN MIN(COALESCE(due_at, ?2), ?2) ELSE due_at END
+         WHERE (?1 IS NULL OR destination_id = ?1)
+           AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)",
+    )
+    .bind(destination)
+    .bind(now)
+    .execute(write)
+    .await?;
+    Ok(())
 }
 
 fn feed(source: &str, log_type: &str) -> Result<FeedKey, Error> {

@@ -230,3 +230,44 @@ pub(crate) fn another(claim: &delivery::Claim, step: i64) -> delivery::Claim {
         fence: Fence(claim.fence.0 + step),
     }
 }
+
+impl Store {
+    /// Keeps an event of a source's `operation` feed as refused by a destination.
+    pub(crate) async fn plant_dead_letter(&self, id: &str, destination: &str, source: &str) {
+        let now = self.shared.clock.now();
+        let mut frame = Vec::new();
+        let event = Event {
+            hash: RowHash([7; 16]),
+            day: Day::of(now),
+            occurrence: 1,
+            time: Some(now),
+            collected_at: now,
+            labels: "sso",
+            row: r#"{"operator":"o"}"#,
+        };
+        encode_frame(&event, &mut frame);
+        let mut write = self.durable().await.unwrap();
+        sqlx::query(
+            "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
+             SELECT ?1, id, ?2, ?1, ?4, json_object('zoom_log', json_object('source_name', 'corp')), 'it said no', ?5
+             FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
+        )
+        .bind(id)
+        .bind(destination)
+        .bind(source)
+        .bind(frame)
+        .bind(now.as_millisecond())
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        write.commit().await.unwrap();
+    }
+
+    /// How many dead letters wait to be sent again.
+    pub(crate) async fn queued_count(&self) -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM dead_letter WHERE queued = 1")
+            .fetch_one(self.read())
+            .await
+            .unwrap()
+    }
+}

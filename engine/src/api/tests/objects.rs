@@ -335,3 +335,75 @@ async fn what_the_engine_may_not_reach_is_refused_when_it_is_declared() {
         .await
         .problem(Code::AddressRefused, "http.url");
 }
+
+#[tokio::test]
+async fn dead_letters_are_listed_in_pages_and_queued_again() {
+    let stage = Stage::set().await;
+    let lake = stage.made("destinations", &lake("lake")).await;
+    let corp = stage.made("sources", &source("corp")).await;
+    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let letter = |number: u32| format!("dl_0000000000000000000000000{number}");
+    for number in 1..=3 {
+        stage
+            .api
+            .store
+            .plant_dead_letter(&letter(number), &id(&lake), &id(&corp))
+            .await;
+    }
+    let first = stage.get("/v1/dead-letters?limit=2").await.expect(200);
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&first["items"][0]["id"], &first["next"]),
+        (&json!(letter(1)), &json!(letter(2)))
+    );
+    assert_eq!(first["items"][0]["event"]["zoom_log"]["source_name"], "corp");
+    let last = stage
+        .get(&format!("/v1/dead-letters?limit=2&after={}", letter(2)))
+        .await
+        .expect(200);
+    assert_eq!(
+        (last["items"].as_array().unwrap().len(), last.get("next")),
+        (1, None)
+    );
+    let none = "/v1/dead-letters?destination_id=dst_00000000000000000000000000";
+    assert_eq!(stage.get(none).await.expect(200), json!({ "items": [] }));
+    let of = format!(
+        "/v1/dead-letters?source_id={}&destination_id={}",
+        id(&corp),
+        id(&lake)
+    );
+    assert_eq!(
+        stage.get(&of).await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    stage
+        .get("/v1/dead-letters?source_id=nonsense")
+        .await
+        .problem(Code::MalformedRequest, "");
+
+    stage.wakes();
+    let one = format!("/v1/dead-letters/{}/replay", letter(2));
+    assert_eq!(
+        stage.ask("POST", &one, None).await.expect(200),
+        json!({ "queued": 1 })
+    );
+    assert_eq!((stage.wakes(), stage.api.store.queued_count().await), (1, 1));
+    for gone in [letter(9), "nonsense".to_owned()] {
+        stage
+            .ask("POST", &format!("/v1/dead-letters/{gone}/replay"), None)
+            .await
+            .problem(Code::NotFound, "");
+    }
+    let all = stage
+        .post("/v1/dead-letters/replay", &json!({ "destination_id": id(&lake) }))
+        .await
+        .expect(200);
+    assert_eq!((all, stage.wakes()), (json!({ "queued": 3 }), 1));
+    assert_eq!(
+        stage.get(&format!("{lake}/status")).await.expect(200)["dead_letters"],
+        3
+    );
+}

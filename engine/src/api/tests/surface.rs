@@ -81,6 +81,14 @@ fn the_document_is_whole() {
             "{name}"
         );
     }
+    // A number behind a name tells two types apart that should have names of their own.
+    assert!(
+        schemas
+            .keys()
+            .all(|name| !name.ends_with(|last: char| last.is_ascii_digit())),
+        "{:?}",
+        schemas.keys()
+    );
     let mut references = Vec::new();
     collect(&document, &mut references);
     for reference in references {

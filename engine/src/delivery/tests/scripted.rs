@@ -79,14 +79,14 @@ impl Scripted {
             .collect()
     }
 
-    fn take(&self, batch: &Batch) -> Option<String> {
+    fn take(&self, batch: &Batch) -> String {
         let mut script = self.now();
         let lines = batch
             .iter()
             .map(|line| String::from_utf8(line.to_vec()).unwrap())
             .collect();
         script.taken.push((batch.id.clone(), lines));
-        Some(format!("{}", script.taken.len()))
+        script.taken.len().to_string()
     }
 }
 
@@ -135,7 +135,7 @@ impl Destination for Scripted {
                         .unwrap()
                         .is_some()
                 );
-                Ok(settled)
+                Ok(Some(settled))
             }
             None if batch.lines.len() > self.now().too_large => Err(WriteError::TooLarge {
                 reason: "too large".to_owned(),
@@ -143,7 +143,7 @@ impl Destination for Scripted {
             None if !self.now().healed && holds_poison(batch) => Err(WriteError::Refused {
                 reason: "poison found".to_owned(),
             }),
-            None => Ok(self.take(batch)),
+            None => Ok(Some(self.take(batch))),
         }
     }
 }

@@ -246,7 +246,12 @@ async fn what_is_refused_leaves_nothing_behind() {
     assert_eq!(missing, Err(Refusal::UnknownReferences(vec![reference])));
     let lake = fixture.lake().await;
     let taken = store
-        .create_object(Kind::Destination, "dst_2", &destination("lake"), None)
+        .create_object(
+            Kind::Destination,
+            "dst_00000000000000000000000002",
+            &destination("lake"),
+            None,
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -255,15 +260,31 @@ async fn what_is_refused_leaves_nothing_behind() {
             holder: lake.id.clone()
         })
     );
-    assert_eq!(store.object(Kind::Destination, "dst_2").await.unwrap(), None);
+    assert_eq!(
+        store
+            .object(Kind::Destination, "dst_00000000000000000000000002")
+            .await
+            .unwrap(),
+        None
+    );
     assert_eq!((fixture.count("lane").await, fixture.count("feed").await), (1, 0));
     store
-        .create_object(Kind::Destination, "dst_2", &destination("pond"), None)
+        .create_object(
+            Kind::Destination,
+            "dst_00000000000000000000000002",
+            &destination("pond"),
+            None,
+        )
         .await
         .unwrap()
         .unwrap();
     let taken = store
-        .replace_object(Kind::Destination, "dst_2", 1, &destination("lake"))
+        .replace_object(
+            Kind::Destination,
+            "dst_00000000000000000000000002",
+            1,
+            &destination("lake"),
+        )
         .await
         .unwrap();
     assert_eq!(taken, Err(Refusal::NameTaken { holder: lake.id }));
@@ -288,9 +309,15 @@ async fn an_idempotency_key_makes_one_object() {
             .await
             .unwrap()
     };
-    let first = new(create("dst_1", b"1").await);
-    assert_eq!(create("dst_2", b"1").await, Ok(Created::Before(first.clone())));
-    assert_eq!(create("dst_3", b"2").await, Err(Refusal::KeyReused));
+    let first = new(create("dst_00000000000000000000000001", b"1").await);
+    assert_eq!(
+        create("dst_00000000000000000000000002", b"1").await,
+        Ok(Created::Before(first.clone()))
+    );
+    assert_eq!(
+        create("dst_00000000000000000000000003", b"2").await,
+        Err(Refusal::KeyReused)
+    );
     assert_eq!(
         store.created_before(Kind::Destination, &key(b"1")).await.unwrap(),
         Some(Ok(first))
@@ -305,11 +332,11 @@ async fn an_idempotency_key_makes_one_object() {
     );
     // A deleted object's key is free again: the request would make it anew.
     store
-        .remove_object(Kind::Destination, "dst_1", None)
+        .remove_object(Kind::Destination, "dst_00000000000000000000000001", None)
         .await
         .unwrap()
         .unwrap();
-    new(create("dst_4", b"2").await);
+    new(create("dst_00000000000000000000000004", b"2").await);
 }
 
 #[tokio::test]
@@ -319,7 +346,12 @@ async fn objects_are_listed_in_the_order_of_their_ids() {
     for number in [3, 1, 2] {
         let content = destination(&format!("d{number}"));
         store
-            .create_object(Kind::Destination, &format!("dst_{number}"), &content, None)
+            .create_object(
+                Kind::Destination,
+                &format!("dst_0000000000000000000000000{number}"),
+                &content,
+                None,
+            )
             .await
             .unwrap()
             .unwrap();
@@ -331,10 +363,23 @@ async fn objects_are_listed_in_the_order_of_their_ids() {
             .unwrap();
         objects.into_iter().map(|object| object.id).collect()
     };
-    assert_eq!(ids(None, None, 10).await, ["dst_1", "dst_2", "dst_3"]);
-    assert_eq!(ids(None, None, 2).await, ["dst_1", "dst_2"]);
-    assert_eq!(ids(None, Some("dst_2"), 2).await, ["dst_3"]);
-    assert_eq!(ids(Some("d2"), None, 2).await, ["dst_2"]);
+    assert_eq!(
+        ids(None, None, 10).await,
+        [
+            "dst_00000000000000000000000001",
+            "dst_00000000000000000000000002",
+            "dst_00000000000000000000000003"
+        ]
+    );
+    assert_eq!(
+        ids(None, None, 2).await,
+        ["dst_00000000000000000000000001", "dst_00000000000000000000000002"]
+    );
+    assert_eq!(
+        ids(None, Some("dst_00000000000000000000000002"), 2).await,
+        ["dst_00000000000000000000000003"]
+    );
+    assert_eq!(ids(Some("d2"), None, 2).await, ["dst_00000000000000000000000002"]);
     assert_eq!(ids(Some("d"), None, 2).await, Vec::<String>::new());
     assert_eq!(store.objects(Kind::Source, None, None, 10).await.unwrap(), vec![]);
 }

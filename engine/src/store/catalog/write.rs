@@ -52,12 +52,6 @@ impl Store {
         .bind(idempotency.map(|idempotency| idempotency.digest.as_slice()))
         .execute(&mut *write)
         .await?;
-        if kind == Kind::Destination {
-            sqlx::query("INSERT INTO lane (destination_id) VALUES (?1)")
-                .bind(id)
-                .execute(&mut *write)
-                .await?;
-        }
         write_parts(&mut write, id, content, now).await?;
         bring_in_line(&mut write, kind, id, content, now).await?;
         let created = written(&mut write, kind, id).await?;
