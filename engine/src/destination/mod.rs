@@ -24,7 +24,8 @@ use bytes::Bytes;
 use engine_api::{Code, DestinationSpec, Secret};
 
 pub use self::{error::WriteError, webhook::Webhooks};
-use crate::{clock::Clock, encode::Lines, http::Http};
+pub use crate::encode::{Lines, Origin};
+use crate::{clock::Clock, http::Http};
 
 /// Where events are written.
 #[async_trait]
@@ -95,6 +96,14 @@ impl Batch {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// The first event's JSON.
+    pub fn first(&self) -> String {
+        self.iter()
+            .next()
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .unwrap_or_default()
     }
 
     /// Each event's JSON, without the line feed.

@@ -37,6 +37,8 @@ pub(super) struct Script {
     pub(super) tried: Vec<usize>,
     /// What each write was prepared with.
     pub(super) prepared: Vec<(Option<String>, bool)>,
+    /// What holds `poison` is taken, too.
+    pub(super) healed: bool,
     /// More bytes in one batch than that are too many.
     pub(super) too_large: usize,
 }
@@ -57,6 +59,7 @@ impl Default for Scripted {
             taken: Vec::new(),
             tried: Vec::new(),
             prepared: Vec::new(),
+            healed: false,
             too_large: usize::MAX,
         })))
     }
@@ -137,15 +140,16 @@ impl Destination for Scripted {
             None if batch.lines.len() > self.now().too_large => Err(WriteError::TooLarge {
                 reason: "too large".to_owned(),
             }),
-            None if batch
-                .iter()
-                .any(|line| line.windows(6).any(|part| part == b"poison")) =>
-            {
-                Err(WriteError::Refused {
-                    reason: "poison found".to_owned(),
-                })
-            }
+            None if !self.now().healed && holds_poison(batch) => Err(WriteError::Refused {
+                reason: "poison found".to_owned(),
+            }),
             None => Ok(self.take(batch)),
         }
     }
+}
+
+fn holds_poison(batch: &Batch) -> bool {
+    batch
+        .iter()
+        .any(|line| line.windows(6).any(|part| part == b"poison"))
 }
