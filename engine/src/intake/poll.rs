@@ -127,7 +127,7 @@ impl Intake {
         };
         let credential = self.credential(feed).await?;
         let cadence = self.cadence(feed.spec.poll_interval.get());
-        let mut reader = Reader::new(self, &credential, stop);
+        let mut reader = Reader::new(self, &credential, self.gates.of(&account), stop);
         let mut result = reader
             .read(
                 feed,

@@ -16,7 +16,7 @@ use super::{
     Series, Table,
     machine::{count, memory},
     pipe,
-    table::number,
+    table::whole,
 };
 use crate::{
     binaries::{self, Binary},
@@ -96,7 +96,7 @@ pub async fn measure(options: Options) -> Table {
 
     let mut table = Table::new(format!(
         "a. Through the engine: 2 feeds of {} rows, simulator to file",
-        number(count(options.rows))
+        whole(options.rows)
     ));
     table.line("bare pipe, which keeps nothing", &bare, "rows/s");
     table.line("engine on SQLite", &engine, "events/s");
@@ -105,7 +105,7 @@ pub async fn measure(options: Options) -> Table {
     table.line("database / Zoom's rows", &stored, "bytes a byte");
     table.note(format!(
         "{} events a pass, each held against the simulator's ledger: none lost, none doubled.",
-        number(count(zoom.rows))
+        whole(zoom.rows)
     ));
     table
 }

@@ -1,8 +1,12 @@
 //! `terraform plan` over existing sources, as a ratio to Terraform's own work over as many `terraform_data`.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
-use super::{Series, Table, machine::count, table::number, timed};
+use super::{
+    Series, Table,
+    table::{number, whole},
+    timed,
+};
 use crate::{engine::Engine, terraform::Terraform};
 
 /// How long one run of Terraform may take.
@@ -36,17 +40,15 @@ pub async fn measure(options: Options) -> Table {
     let engine = Engine::start_with("http://127.0.0.1:9", &[("log.level", "info")]).await;
     let mut table = Table::new(format!(
         "c. `terraform plan` over {} existing resources, {} plans of each",
-        number(f64::from(options.resources)),
+        whole(u64::from(options.resources)),
         options.pairs
     ));
-    let mut applied = Vec::new();
-    for size in [options.resources, 1] {
-        let name = if size == 1 { "only" } else { "source" };
+    let mut made = Series::default();
+    for (name, size) in [("source", options.resources), ("only", 1)] {
         let ours = workspace(&engine, &sources(size, name));
         let theirs = workspace(&engine, &data(size, name));
-        let apply = ["apply", "-auto-approve", "-no-color", "-parallelism=10"];
-        applied.push(succeed(&ours, &apply).await);
-        succeed(&theirs, &apply).await;
+        made.push_seconds(apply(&ours, size).await);
+        apply(&theirs, size).await;
         // One plan of each to warm up, and then in turns.
         let (mut zoom, mut terraform) = (Series::default(), Series::default());
         for pair in 0..=options.pairs {
@@ -56,7 +58,7 @@ pub async fn measure(options: Options) -> Table {
                 terraform.push_seconds(took[1]);
             }
         }
-        let size = number_of(size);
+        let size = whole(u64::from(size));
         table.line(format!("{size} zoom_log_source"), &zoom, "s");
         table.line(format!("{size} terraform_data"), &terraform, "s");
         table.line(
@@ -65,18 +67,12 @@ pub async fn measure(options: Options) -> Table {
             "times",
         );
     }
-    let held = engine.list("sources").await.len();
     table.note(format!(
         "The apply that made the {} sources took {} s; plans were empty, as they must be.",
-        number(f64::from(options.resources)),
-        number(applied[0].as_secs_f64())
+        whole(u64::from(options.resources)),
+        number(made.most())
     ));
-    assert!(held > 0, "the engine holds no source");
     table
-}
-
-fn number_of(size: u32) -> String {
-    number(count(u64::from(size))).trim_end_matches(".00").to_owned()
 }
 
 fn workspace(engine: &Engine, text: &str) -> Terraform {
@@ -99,20 +95,30 @@ fn data(size: u32, name: &str) -> String {
     format!("resource \"terraform_data\" \"many\" {{\n  count = {size}\n  input = {{{attributes}}}\n}}\n")
 }
 
-/// Plans, and returns how long that took; there must be nothing to do.
-async fn plan(terraform: &Terraform) -> Duration {
-    succeed(terraform, &["plan", "-no-color", "-detailed-exitcode"]).await
+/// Applies, and returns how long that took; each resource must be made.
+async fn apply(terraform: &Terraform, size: u32) -> Duration {
+    let arguments = ["apply", "-auto-approve", "-no-color", "-parallelism=10"];
+    let (took, said) = succeed(terraform, &arguments).await;
+    let added = format!("Resources: {size} added");
+    assert!(said.contains(&added), "no `{added}` in:\n{said}");
+    took
 }
 
-async fn succeed(terraform: &Terraform, arguments: &[&str]) -> Duration {
-    let command: Command = terraform.command(arguments);
-    let (took, output) = timed::run("terraform", command, LATE).await;
+/// Plans, and returns how long that took; there must be nothing to do.
+async fn plan(terraform: &Terraform) -> Duration {
+    succeed(terraform, &["plan", "-no-color", "-detailed-exitcode"])
+        .await
+        .0
+}
+
+async fn succeed(terraform: &Terraform, arguments: &[&str]) -> (Duration, String) {
+    let (took, output) = timed::run("terraform", terraform.command(arguments), LATE).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "terraform {arguments:?}: {}\n{}{}",
+        "terraform {arguments:?}: {}\n{said}{}",
         output.status,
-        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    took
+    (took, said)
 }

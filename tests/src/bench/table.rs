@@ -88,13 +88,19 @@ pub(super) fn number(value: f64) -> String {
     if size < 99.95 {
         return format!("{value:.1}");
     }
-    let digits = format!("{value:.0}");
+    thousands(&format!("{value:.0}"))
+}
+
+/// Writes a count as it is, thousands apart.
+pub(super) fn whole(count: u64) -> String {
+    thousands(&count.to_string())
+}
+
+fn thousands(digits: &str) -> String {
     let mut grouped = String::new();
     for (at, digit) in digits.char_indices() {
-        if at > 0
-            && digits[..at].ends_with(|before: char| before.is_ascii_digit())
-            && (digits.len() - at) % 3 == 0
-        {
+        let behind_a_digit = digits[..at].ends_with(|before: char| before.is_ascii_digit());
+        if behind_a_digit && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -104,7 +110,7 @@ pub(super) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, number};
+    use super::{Table, number, whole};
 
     #[test]
     fn numbers_have_three_digits_or_more() {
@@ -120,6 +126,9 @@ mod tests {
             (-1_234.0, "-1,234"),
         ] {
             assert_eq!(number(value), text);
+        }
+        for (count, text) in [(1, "1"), (10, "10"), (200_000, "200,000")] {
+            assert_eq!(whole(count), text);
         }
     }
 
