@@ -249,8 +249,7 @@ impl Store {
         let mut write = self.durable().await.unwrap();
         sqlx::query(
             "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
-             SELECT ?1, id, ?2, ?1, ?4, json_object('zoom_log', json_object('source_name', 'corp')), 'it said no', ?5
-             FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
+             SELECT ?1, id, ?2, ?1, ?4, '{\"operator\":\"o\",\"zoom_log\":{\"source_name\":\"corp\"}}', 'it said no', ?5 FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
         )
         .bind(id)
         .bind(destination)
