@@ -93,23 +93,20 @@ pub fn encode(event: &Event<'_>, origin: Origin<'_>, metadata: bool, out: &mut S
     if !metadata {
         return one_line(row, out);
     }
-    match row.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
-        Some(inner) => {
-            out.push('{');
-            one_line(inner, out);
-            if !inner.trim_matches(is_space).is_empty() {
-                out.push(',');
-            }
-            out.push('"');
-            out.push_str(MEMBER);
-            out.extend(std::iter::repeat_n('_', underscores(row)));
-            out.push_str("\":");
+    if let Some(inner) = row.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+        out.push('{');
+        one_line(inner, out);
+        if !inner.trim_matches(is_space).is_empty() {
+            out.push(',');
         }
-        None => {
-            out.push_str("{\"zoom_row\":");
-            one_line(row, out);
-            out.push_str(",\"zoom_log\":");
-        }
+        out.push('"');
+        out.push_str(MEMBER);
+        out.extend(std::iter::repeat_n('_', underscores(row)));
+        out.push_str("\":");
+    } else {
+        out.push_str("{\"zoom_row\":");
+        one_line(row, out);
+        out.push_str(",\"zoom_log\":");
     }
     about(event, origin, out);
     out.push('}');

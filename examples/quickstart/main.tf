@@ -60,7 +60,3 @@ resource "zoom_log_source" "corp" {
 data "zoom_log_source_status" "corp" {
   source_id = zoom_log_source.corp.id
 }
-
-output "health" {
-  value = data.zoom_log_source_status.corp.health
-}

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::OnceLock};
 
 use async_trait::async_trait;
 use engine_api::{
-    AlarmChannelId, Code, DestinationId, Items, SourceId, Spec, View,
+    AlarmChannelId, Code, DestinationId, SourceId, Spec, View,
     client::{Client, Error},
 };
 use serde_json::{Map, Value as Json};
@@ -23,7 +23,6 @@ use tfplug::{
     schema::{Attribute, Kind, Schema},
     value::Value,
 };
-use tokio::{runtime::Handle, task};
 
 use crate::{
     json, judge, problem,

@@ -159,6 +159,7 @@ CREATE TABLE dead_letter (
     destination_id TEXT NOT NULL REFERENCES lane (destination_id) ON DELETE CASCADE,
     event_id       TEXT NOT NULL,
     event          BLOB NOT NULL,                 -- the event's frame, as in a segment, uncompressed
+    sent           TEXT NOT NULL,                 -- the event as it was sent last: one line of JSON
     reason         TEXT NOT NULL,
     refused_at     INTEGER NOT NULL,
     replays        INTEGER NOT NULL DEFAULT 0,

@@ -126,19 +126,19 @@ impl Run<'_> {
                 Ok(step)
             }
             Err(WriteError::Refused { reason } | WriteError::TooLarge { reason }) if count == 1 => {
-                let step = self.bury(pending, end, reason).await?;
+                let step = self.bury(pending, end, batch.first(), reason).await?;
                 pace.refused();
                 Ok(step)
             }
-            Err(WriteError::Refused { reason }) => {
-                info!(feed = %pending.feed, count, reason, "batch refused, halving it");
+            Err(WriteError::Refused { .. }) => {
+                info!(feed = %pending.feed, count, "batch refused, halving it");
                 pace.halve(count);
                 self.answered();
                 pending.staged = None;
                 Ok(Step::Onward)
             }
-            Err(WriteError::TooLarge { reason }) => {
-                info!(feed = %pending.feed, count, reason, "batch too large, halving it");
+            Err(WriteError::TooLarge { .. }) => {
+                info!(feed = %pending.feed, count, "batch too large, halving it");
                 pace.shrink(count);
                 self.answered();
                 pending.staged = None;
@@ -153,7 +153,13 @@ impl Run<'_> {
     }
 
     /// Moves the position past a refused event, and keeps the event as a dead letter.
-    async fn bury(&self, pending: &mut Pending, end: Position, reason: String) -> Result<Step, Error> {
+    async fn bury(
+        &self,
+        pending: &mut Pending,
+        end: Position,
+        sent: String,
+        reason: String,
+    ) -> Result<Step, Error> {
         let destination = &self.claim.destination;
         let (event_id, frame) = first(self.store(), pending, |event| {
             let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
@@ -162,11 +168,12 @@ impl Run<'_> {
             (id, frame)
         })
         .await?;
-        warn!(feed = %pending.feed, event.id = event_id, reason, "event refused for good, kept as a dead letter");
+        warn!(feed = %pending.feed, event.id = event_id, "event refused for good, kept as a dead letter");
         let refusal = Refusal {
             id: dead_letter_id(destination.as_str(), &event_id),
             event_id,
             frame,
+            sent,
             reason,
         };
         let labels = DestinationFault {

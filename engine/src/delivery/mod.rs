@@ -23,11 +23,11 @@
 //!
 //! # When a write fails
 //!
-//! | what | then |
-//! |---|---|
-//! | asks to wait, not available | the lane pauses, doubling, at least as long as the destination wishes |
-//! | blocked: credentials, address, path | the lane pauses, longer; everything is kept; a changed spec ends the pause |
-//! | refuses the content, or the size | the batch is halved, staged again and written, until the event at fault is alone; that one becomes a dead letter in the transaction that moves past it |
+//! * It asks to wait, or is not available: the lane pauses, doubling, at least as long as the destination wishes.
+//! * It is blocked (credentials, address, path): the lane pauses, longer; everything is kept; a changed spec ends the
+//!   pause.
+//! * It refuses the content, or the size: the batch is halved, staged again and written, until the event at fault is
+//!   alone; that one becomes a dead letter in the transaction that moves past it.
 //!
 //! A fault of content stops only the feed's own batch; the other three kinds concern the destination, so its other
 //! feeds begin nothing new. Trouble is kept with its code and shown until the next success.

@@ -2,8 +2,7 @@
 
 use crate::{
     delivery::batch::Waiting,
-    destination::Limits,
-    encode::{Lines, Origin},
+    destination::{Limits, Lines, Origin},
     model::{Event, Position, decode_frames},
     store::{Error, Store, delivery::Pending},
 };

@@ -7,10 +7,13 @@ use super::{
     lane::{Ended, Run},
 };
 use crate::{
-    destination::{Batch, WriteError},
-    encode::{Lines, Origin},
+    destination::{Batch, Lines, Origin, WriteError},
     model::decode_frames,
-    store::{Error, dead_letters::Queued, delivery::Moved},
+    store::{
+        Error,
+        dead_letters::{Queued, Refused},
+        delivery::Moved,
+    },
     telemetry::DestinationLabels,
 };
 
@@ -72,9 +75,11 @@ impl Run<'_> {
             Err(WriteError::Refused { reason } | WriteError::TooLarge { reason }) => (None, Some(reason)),
             Err(failure) => return Ok(Some(self.pause(failure))),
         };
+        let sent = batch.first();
+        let refused = refused.as_deref().map(|reason| Refused { reason, sent: &sent });
         let moved = self
             .store()
-            .settle_replay(&self.claim, letter, settled.as_deref(), refused.as_deref())
+            .settle_replay(&self.claim, letter, settled.as_deref(), refused)
             .await?;
         if moved == Moved::Fenced {
             return Ok(Some(self.fenced()));

@@ -24,7 +24,8 @@ use bytes::Bytes;
 use engine_api::{Code, DestinationSpec, Secret};
 
 pub use self::{error::WriteError, webhook::Webhooks};
-use crate::{clock::Clock, encode::Lines, http::Http};
+pub use crate::encode::{Lines, Origin};
+use crate::{clock::Clock, http::Http};
 
 /// Where events are written.
 #[async_trait]
@@ -97,6 +98,14 @@ impl Batch {
         self.ends.is_empty()
     }
 
+    /// The first event's JSON.
+    pub fn first(&self) -> String {
+        self.iter()
+            .next()
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .unwrap_or_default()
+    }
+
     /// Each event's JSON, without the line feed.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -110,12 +119,18 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
-impl Secrets {
-    /// Adds a secret.
-    pub fn insert(&mut self, field: &str, secret: Secret) {
-        self.0.insert(field.to_owned(), secret);
+impl<F: Into<String>> From<BTreeMap<F, Secret>> for Secrets {
+    fn from(opened: BTreeMap<F, Secret>) -> Self {
+        Self(
+            opened
+                .into_iter()
+                .map(|(field, secret)| (field.into(), secret))
+                .collect(),
+        )
     }
+}
 
+impl Secrets {
     fn get(&self, field: &str) -> Option<&Secret> {
         self.0.get(field)
     }

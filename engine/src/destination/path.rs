@@ -106,11 +106,12 @@ fn existing_parent(file: &Path, root: &Path, path: &str) -> Result<PathBuf, Writ
                     "leads out of the directories in `egress.file_roots` over a link",
                 ));
             }
-            // A link that leads nowhere is there, though what it means is not.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(parent) {
-                Ok(_) => return Err(refused(path, "has a link on the way that leads nowhere")),
-                Err(_) => continue,
-            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A link that leads nowhere is there, though what it means is not.
+                if fs::symlink_metadata(parent).is_ok() {
+                    return Err(refused(path, "has a link on the way that leads nowhere"));
+                }
+            }
             Err(error) => return Err(failed(&error, "look at", parent)),
         }
     }

@@ -1,6 +1,7 @@
 //! Destinations against real files and a real server on loopback.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{Read as _, Write as _},
     path::Path,
@@ -195,11 +196,14 @@ async fn a_directory_that_cannot_be_written_to_blocks() {
     assert_eq!(error.code(), Code::PathRefused, "{error}");
 }
 
+type Requests = Vec<(HeaderMap, Vec<u8>)>;
+type Answer = (u16, Vec<(&'static str, String)>, String);
+
 /// What a server was sent, and what it answers.
 #[derive(Clone, Default)]
 struct Server {
-    requests: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
-    answer: Arc<Mutex<(u16, Vec<(&'static str, String)>, String)>>,
+    requests: Arc<Mutex<Requests>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 async fn answer(State(server): State<Server>, headers: HeaderMap, body: bytes::Bytes) -> Response {
@@ -246,10 +250,11 @@ async fn post(url: &str, more: Value, secrets: &[(&str, &str)], rows: &[&str]) -
         .unwrap()
         .extend(more.as_object().unwrap().clone());
     let spec: DestinationSpec = serde_json::from_value(json!({ "name": "hook", "http": http })).unwrap();
-    let mut opened = Secrets::default();
-    for (field, value) in secrets {
-        opened.insert(field, Secret::from(*value));
-    }
+    let opened: BTreeMap<&str, Secret> = secrets
+        .iter()
+        .map(|(field, value)| (*field, Secret::from(*value)))
+        .collect();
+    let opened = Secrets::from(opened);
     let destination = kinds().open(&spec, &opened)?;
     assert_eq!(destination.prepare(None, false).await.unwrap(), None);
     destination

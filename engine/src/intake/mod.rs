@@ -1,6 +1,6 @@
 //! Intake: from Zoom's pages to the log of events.
 //!
-//! Who takes part: the store hands out a feed under a lease; the pure [`plan`] says which read it needs; the
+//! Who takes part: the store hands out a feed under a lease; the pure [`plan`](crate::model::plan) says which read it needs; the
 //! [`zoom`](crate::zoom) adapter answers page by page; the [`counting`](crate::model::counting) rule says which rows
 //! have become certain; they are labelled and appended, and the checkpoint moves with them in one transaction.
 //!
@@ -15,8 +15,11 @@
 //! What survives a crash: everything that was committed. What is deliberately not guaranteed: that a row is collected
 //! at the first read that shows it. A twin that a page edge cuts apart waits until it is certain.
 
+mod gate;
 mod poll;
 mod read;
+
+pub use self::gate::Gates;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,6 +56,8 @@ pub struct Intake {
     pub clock: Clock,
     /// Counts.
     pub telemetry: Telemetry,
+    /// Keeps the feeds of an account in turn while Zoom asks it to wait.
+    pub gates: Gates,
     /// Told when there is something to deliver.
     pub wakes: Wakes,
     /// This process, in leases.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::{Intake, poll::Stopped};
+use super::{Intake, gate::Gate, poll::Stopped};
 use crate::{
     model::{
         Checkpoint, Day, Event, Row,
@@ -32,6 +32,7 @@ const RESTARTS: u32 = 2;
 pub(super) struct Reader<'a> {
     intake: &'a Intake,
     credential: &'a Credential,
+    gate: Gate,
     stop: &'a CancellationToken,
     labeller: Labeller,
     requests: u64,
@@ -47,10 +48,16 @@ enum Progress {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(intake: &'a Intake, credential: &'a Credential, stop: &'a CancellationToken) -> Self {
+    pub(super) fn new(
+        intake: &'a Intake,
+        credential: &'a Credential,
+        gate: Gate,
+        stop: &'a CancellationToken,
+    ) -> Self {
         Self {
             intake,
             credential,
+            gate,
             stop,
             labeller: Labeller::default(),
             requests: 0,
@@ -183,7 +190,11 @@ impl<'a> Reader<'a> {
     async fn page(&mut self, feed: &mut ClaimedFeed, request: PageRequest<'_>) -> Result<Page, Stopped> {
         let clock = &self.intake.clock;
         let mut tries = 0;
+        let mut held = None;
         loop {
+            if held.is_none() {
+                self.gate.pass().await;
+            }
             self.renew(feed).await?;
             self.requests += 1;
             tries += 1;
@@ -204,6 +215,9 @@ impl<'a> Reader<'a> {
             };
             if tries >= TRIES || wait > LONGEST_WAIT {
                 return Err(Stopped::Zoom(error));
+            }
+            if held.is_none() && matches!(error, zoom::Error::Throttled { .. }) {
+                held = Some(self.gate.hold().await);
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Stopped::Stopping),

@@ -10,10 +10,7 @@ use super::{
     delivery::{Claim, Moved},
     time::{count, instant, word},
 };
-use crate::{
-    encode::{Origin, encode},
-    model::{FeedKey, decode_frames},
-};
+use crate::model::FeedKey;
 
 /// A dead letter that is to be sent again.
 #[derive(Debug, Clone)]
@@ -30,6 +27,15 @@ pub struct Queued {
     pub source_name: String,
 }
 
+/// How a replay was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The destination's words.
+    pub reason: &'a str,
+    /// The event as it was sent.
+    pub sent: &'a str,
+}
+
 impl Store {
     /// Dead letters in the order of their ids, beginning behind `after`; at most `limit`.
     pub async fn dead_letters(
@@ -38,26 +44,10 @@ impl Store {
         after: Option<&DeadLetterId>,
         limit: u32,
     ) -> Result<Vec<DeadLetterView>, Error> {
-        type Found = (
-            String,
-            String,
-            String,
-            String,
-            String,
-            String,
-            Vec<u8>,
-            String,
-            i64,
-            u32,
-            bool,
-        );
+        type Found = (String, String, String, String, String, String, String, i64, u32);
         let rows: Vec<Found> = sqlx::query_as(
-            "SELECT d.id, d.destination_id, f.source_id, s.name, f.log_type, d.event_id, d.event, d.reason,
-                 d.refused_at, d.replays, COALESCE(json_extract(o.spec, '$.metadata'), 1)
-             FROM dead_letter d
-             JOIN feed f ON f.id = d.feed_id
-             JOIN object s ON s.id = f.source_id
-             JOIN object o ON o.id = d.destination_id
+            "SELECT d.id, d.destination_id, f.source_id, f.log_type, d.event_id, d.sent, d.reason, d.refused_at, d.replays
+             FROM dead_letter d JOIN feed f ON f.id = d.feed_id
              WHERE d.id > ?1 AND (?2 IS NULL OR d.destination_id = ?2) AND (?3 IS NULL OR f.source_id = ?3)
              ORDER BY d.id LIMIT ?4",
         )
@@ -69,30 +59,19 @@ impl Store {
         .await?;
         rows.into_iter()
             .map(
-                |(
-                    id,
-                    destination,
-                    source,
-                    source_name,
-                    log_type,
-                    event_id,
-                    frame,
-                    reason,
-                    at,
-                    replays,
-                    metadata,
-                )| {
+                |(id, destination, source, log_type, event_id, sent, reason, at, replays)| {
                     let feed = feed(&source, &log_type)?;
                     Ok(DeadLetterView {
                         id: word(&id, |text| text.parse().ok())?,
                         destination_id: word(&destination, |text| text.parse().ok())?,
-                        event: shown(&frame, &feed, &source_name, metadata)?,
-                        log_type: feed.log_type,
                         source_id: feed.source,
+                        log_type: feed.log_type,
                         event_id,
                         reason,
                         refused_at: instant(at)?,
                         replays,
+                        // A number that is beyond what a value can hold makes the whole a text.
+                        event: serde_json::from_str(&sent).unwrap_or(serde_json::Value::String(sent)),
                     })
                 },
             )
@@ -135,12 +114,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Dead letters of a lane that are to be sent again, the oldest first; at most `limit`.
+    /// Dead letters of a lane that are to be sent again, in the order in which they were refused; at most `limit`.
     pub async fn queued_dead_letters(&self, claim: &Claim, limit: u32) -> Result<Vec<Queued>, Error> {
         let rows: Vec<(String, String, Vec<u8>, String, String, String)> = sqlx::query_as(
             "SELECT d.id, d.event_id, d.event, f.source_id, f.log_type, o.name
              FROM dead_letter d JOIN feed f ON f.id = d.feed_id JOIN object o ON o.id = f.source_id
-             WHERE d.destination_id = ?1 AND d.queued = 1 ORDER BY d.refused_at, d.id LIMIT ?2",
+             WHERE d.destination_id = ?1 AND d.queued = 1 ORDER BY d.refused_at, d.rowid LIMIT ?2",
         )
         .bind(claim.destination.as_str())
         .bind(limit)
@@ -171,7 +150,7 @@ impl Store {
         claim: &Claim,
         letter: &Queued,
         settled: Option<&str>,
-        refused: Option<&str>,
+        refused: Option<Refused<'_>>,
     ) -> Result<Moved, Error> {
         let now = self.now();
         let mut write = self.durable().await?;
@@ -181,12 +160,14 @@ impl Store {
         }
         let changed = match refused {
             None => sqlx::query("DELETE FROM dead_letter WHERE id = ?1").bind(letter.id.as_str()),
-            Some(reason) => sqlx::query(
-                "UPDATE dead_letter SET queued = 0, replays = replays + 1, reason = ?2, refused_at = ?3 WHERE id = ?1",
+            Some(Refused { reason, sent }) => sqlx::query(
+                "UPDATE dead_letter SET queued = 0, replays = replays + 1, refused_at = ?2, reason = ?3, sent = ?4
+                 WHERE id = ?1",
             )
             .bind(letter.id.as_str())
+            .bind(now)
             .bind(reason)
-            .bind(now),
+            .bind(sent),
         };
         let changed = changed.execute(&mut *write).await?.rows_affected();
         write.commit().await?;
@@ -224,19 +205,4 @@ fn feed(source: &str, log_type: &str) -> Result<FeedKey, Error> {
         source: word(source, |text| text.parse().ok())?,
         log_type: word(log_type, LogType::from_word)?,
     })
-}
-
-/// The event as it is sent.
-fn shown(
-    frame: &[u8],
-    feed: &FeedKey,
-    source_name: &str,
-    metadata: bool,
-) -> Result<serde_json::Value, Error> {
-    let event = decode_frames(frame).next().and_then(Result::ok);
-    let event = event.ok_or_else(|| Error::Damaged("a dead letter's event cannot be read".to_owned()))?;
-    let mut line = String::new();
-    encode(&event, Origin { feed, source_name }, metadata, &mut line);
-    // A number that is beyond what a value can hold makes it a text.
-    Ok(serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line)))
 }

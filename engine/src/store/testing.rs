@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Store, alarms, delivery, segment};
 use crate::{
     clock::{Clock, Simulation},
-    model::{Day, Event, FeedKey, Fence, RowHash, encode_frame},
+    model::{Day, Event, Fence, RowHash, encode_frame},
 };
 
 /// A store, its clock, and the directory that both live in.
@@ -231,14 +231,6 @@ pub(crate) fn another(claim: &delivery::Claim, step: i64) -> delivery::Claim {
     }
 }
 
-/// A feed's key.
-pub(crate) fn key(source: &SourceId, log_type: LogType) -> FeedKey {
-    FeedKey {
-        source: source.clone(),
-        log_type,
-    }
-}
-
 impl Store {
     /// Keeps an event of a source's `operation` feed as refused by a destination.
     pub(crate) async fn plant_dead_letter(&self, id: &str, destination: &str, source: &str) {
@@ -256,8 +248,8 @@ impl Store {
         encode_frame(&event, &mut frame);
         let mut write = self.durable().await.unwrap();
         sqlx::query(
-            "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, reason, refused_at)
-             SELECT ?1, id, ?2, ?1, ?4, 'it said no', ?5 FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
+            "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
+             SELECT ?1, id, ?2, ?1, ?4, '{\"operator\":\"o\",\"zoom_log\":{\"source_name\":\"corp\"}}', 'it said no', ?5 FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
         )
         .bind(id)
         .bind(destination)

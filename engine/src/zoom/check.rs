@@ -1,4 +1,4 @@
-//! Whether a credential may read what a source asks for: a token, then one row of each report.
+//! Whether a credential may read what a source asks for: a fresh token, then one row of each report.
 
 use engine_api::LogType;
 
@@ -17,6 +17,7 @@ impl Zoom {
     ) -> Vec<FeedVerdict> {
         let today = Day::of(self.now());
         let mut verdicts = Vec::new();
+        let renewed = self.renew(credential).await;
         for log_type in log_types {
             let request = PageRequest {
                 log_type,
@@ -24,9 +25,13 @@ impl Zoom {
                 page_size: 1,
                 page_token: None,
             };
-            let found = match self.page(credential, request).await {
+            let answer = match &renewed {
+                Ok(()) => self.page(credential, request).await.map(drop),
+                Err(error) => Err(error.clone()),
+            };
+            let found = match answer {
                 // Being asked to wait is no refusal: the credential was honoured.
-                Ok(_) | Err(Error::Throttled { .. } | Error::DayUsedUp { .. }) => Ok(()),
+                Ok(()) | Err(Error::Throttled { .. } | Error::DayUsedUp { .. }) => Ok(()),
                 Err(error) => Err(error),
             };
             verdicts.push((log_type, found));

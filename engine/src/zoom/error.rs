@@ -53,6 +53,9 @@ pub enum Error {
     },
 }
 
+/// Codes at the report endpoints; the same numbers mean other things in answers to token requests.
+const MISSING_SCOPE: [i64; 3] = [4711, 4700, 104];
+
 /// Zoom's error bodies, of all the forms that have been seen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -114,6 +117,12 @@ pub(super) fn says_token_is_stale(answer: &Response) -> bool {
         StatusCode::BAD_REQUEST => code() == Some(124),
         _ => false,
     }
+}
+
+/// Whether an answer says that the access token lacks a scope.
+pub(super) fn says_scope_is_missing(answer: &Response) -> bool {
+    answer.status == StatusCode::BAD_REQUEST
+        && MISSING_SCOPE.contains(&Body::of(answer).code().unwrap_or_default())
 }
 
 /// Requests that Zoom still allows the account today, where its headers speak of the day.
@@ -206,7 +215,7 @@ impl Error {
         let words = body.words();
         let lower = words.to_ascii_lowercase();
         match body.code() {
-            Some(4711 | 4700 | 104) => Self::Refused {
+            Some(code) if MISSING_SCOPE.contains(&code) => Self::Refused {
                 code: Code::ZoomMissingScope,
                 detail: format!(
                     "the Zoom app lacks the scope {} for the {log_type} report: add it under Scopes and try again",
@@ -215,7 +224,7 @@ impl Error {
             },
             Some(200) if lower.contains("paid account") => Self::Refused {
                 code: Code::ZoomPlanTooLow,
-                detail: format!("Zoom offers the {log_type} report from the Pro plan on (\"{words}\")"),
+                detail: format!("Zoom offers its reports from the Pro plan on (\"{words}\")"),
             },
             Some(200) => Self::Refused {
                 code: Code::ZoomMissingPermission,
@@ -295,7 +304,7 @@ fn scopes(log_type: LogType) -> String {
 fn permissions(log_type: LogType) -> &'static str {
     match log_type {
         LogType::Operation => "`Usage Reports` and `Admin Activity Logs` (view) under Role Management",
-        LogType::Activity => "`Usage Reports` and `Sign In / Sign Out` (view) under Role Management",
+        LogType::Activity => "`Usage Reports` and `Sign In/Sign Out` (view) under Role Management",
     }
 }
 

@@ -137,10 +137,14 @@ impl Zoom {
                 .total_timeout(self.shared.timeout)
                 .max_response_bytes(MAX_PAGE_BYTES);
             let answer = self.send(request.log_type.as_str(), &sent).await?;
-            if !error::says_token_is_stale(&answer) {
+            let stale = error::says_token_is_stale(&answer);
+            if stale || error::says_scope_is_missing(&answer) {
+                // A token keeps the scopes that the app had when it was minted.
+                self.shared.tokens.forget(credential, &token).await;
+            }
+            if !stale {
                 return Ok(answer);
             }
-            self.shared.tokens.forget(credential, &token).await;
             if minted_anew {
                 return Err(Error::token_refused(&answer));
             }

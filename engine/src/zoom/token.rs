@@ -78,6 +78,15 @@ impl Tokens {
 }
 
 impl Zoom {
+    /// Mints a token in place of the one that is held: it proves the credential as it is now, and carries the scopes
+    /// that the app has now.
+    pub(super) async fn renew(&self, credential: &Credential) -> Result<(), Error> {
+        let slot = self.shared.tokens.slot(credential);
+        let mut held = slot.lock().await;
+        *held = Some(self.mint(credential).await?);
+        Ok(())
+    }
+
     /// A token that is good for a while.
     pub(super) async fn token(&self, credential: &Credential) -> Result<Token, Error> {
         let slot = self.shared.tokens.slot(credential);

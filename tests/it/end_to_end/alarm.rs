@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{ACCOUNT, LATE, Stage};
 
-const HASTE: [(&str, &str); 2] = [("zoom.sweep_interval", "5s"), ("alarm.check_interval", "1s")];
+const HASTE: [(&str, &str); 1] = [("zoom.sweep_interval", "5s")];
 
 /// A source with an alarm after fifteen minutes, whose events flow.
 async fn flowing(channel: &Receiver) -> (Stage, String) {

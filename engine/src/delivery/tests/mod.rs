@@ -1,7 +1,7 @@
 //! The delivery worker against a scripted destination, and against real files.
 
 mod failures;
-mod files;
+mod file_tests;
 mod scripted;
 mod turns;
 

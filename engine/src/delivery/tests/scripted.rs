@@ -37,6 +37,8 @@ pub(super) struct Script {
     pub(super) tried: Vec<usize>,
     /// What each write was prepared with.
     pub(super) prepared: Vec<(Option<String>, bool)>,
+    /// What holds `poison` is taken, too.
+    pub(super) healed: bool,
     /// More bytes in one batch than that are too many.
     pub(super) too_large: usize,
 }
@@ -57,6 +59,7 @@ impl Default for Scripted {
             taken: Vec::new(),
             tried: Vec::new(),
             prepared: Vec::new(),
+            healed: false,
             too_large: usize::MAX,
         })))
     }
@@ -76,14 +79,14 @@ impl Scripted {
             .collect()
     }
 
-    fn take(&self, batch: &Batch) -> Option<String> {
+    fn take(&self, batch: &Batch) -> String {
         let mut script = self.now();
         let lines = batch
             .iter()
             .map(|line| String::from_utf8(line.to_vec()).unwrap())
             .collect();
         script.taken.push((batch.id.clone(), lines));
-        Some(format!("{}", script.taken.len()))
+        script.taken.len().to_string()
     }
 }
 
@@ -132,20 +135,21 @@ impl Destination for Scripted {
                         .unwrap()
                         .is_some()
                 );
-                Ok(settled)
+                Ok(Some(settled))
             }
             None if batch.lines.len() > self.now().too_large => Err(WriteError::TooLarge {
                 reason: "too large".to_owned(),
             }),
-            None if batch
-                .iter()
-                .any(|line| line.windows(6).any(|part| part == b"poison")) =>
-            {
-                Err(WriteError::Refused {
-                    reason: "poison found".to_owned(),
-                })
-            }
-            None => Ok(self.take(batch)),
+            None if !self.now().healed && holds_poison(batch) => Err(WriteError::Refused {
+                reason: "poison found".to_owned(),
+            }),
+            None => Ok(Some(self.take(batch))),
         }
     }
+}
+
+fn holds_poison(batch: &Batch) -> bool {
+    batch
+        .iter()
+        .any(|line| line.windows(6).any(|part| part == b"poison"))
 }

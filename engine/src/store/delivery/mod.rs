@@ -4,17 +4,17 @@
 //! grows with each claim, and every write here names it (law L6). A **position** is how far the destination has
 //! acknowledged one feed's log. The order of a batch's life, each step on disk before the next begins:
 //!
-//! 1. [`Store::claim_lane`]: a lease, for a while.
-//! 2. [`Store::stage`]: the bounds of the batch, and what the adapter must find again.
+//! 1. [`Store::claim_lane`](super::Store::claim_lane): a lease, for a while.
+//! 2. [`Store::stage`](super::Store::stage): the bounds of the batch, and what the adapter must find again.
 //! 3. The write, outside any transaction.
-//! 4. [`Store::settle`]: the position moves, dead letters are kept, the bounds are forgotten, in one transaction.
+//! 4. [`Store::settle`](super::Store::settle): the position moves, dead letters are kept, the bounds are forgotten, in one transaction.
 //!
 //! A crash after 2 leaves the bounds: the next claim writes the same batch again.
 //!
 //! **When a lane is due.** `due_at` says when there is something to do. [`wake_lanes`] brings it forward when events
 //! are appended, in the same transaction; while a lane is failing it does not, since the pause is there for the
-//! destination's sake. A wake during a lease is remembered in `woken`, and [`Store::release_lane`] obeys it, so none
-//! is lost between the last look and the release.
+//! destination's sake. A wake during a lease is remembered in `woken`, and
+//! [`Store::release_lane`](super::Store::release_lane) obeys it, so none is lost between the last look and the release.
 
 mod lane;
 mod links;

@@ -47,6 +47,8 @@ pub struct Refusal {
     pub event_id: String,
     /// The event's frame.
     pub frame: Vec<u8>,
+    /// The event as it was sent.
+    pub sent: String,
     /// The destination's words.
     pub reason: String,
 }
@@ -192,15 +194,16 @@ impl Store {
         .rows_affected();
         if let Some(refusal) = refused.filter(|_| moved == 1) {
             sqlx::query(
-                "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, reason, refused_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (destination_id, event_id) DO UPDATE SET reason = ?6, refused_at = ?7",
+                "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (destination_id, event_id) DO UPDATE SET sent = ?6, reason = ?7, refused_at = ?8",
             )
             .bind(refusal.id.as_str())
             .bind(feed_id)
             .bind(claim.destination.as_str())
             .bind(&refusal.event_id)
             .bind(&refusal.frame)
+            .bind(&refusal.sent)
             .bind(&refusal.reason)
             .bind(now)
             .execute(&mut *write)

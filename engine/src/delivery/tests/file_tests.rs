@@ -1,6 +1,6 @@
 //! Real files, and an engine that is killed at every possible moment.
 
-use std::{fs, future::Future as _, pin::pin, task::Context};
+use std::{fs, task::Context};
 
 use futures_util::task::noop_waker;
 
@@ -33,7 +33,7 @@ async fn each_event_stands_in_the_file_once_however_often_the_engine_is_killed()
         fixture.append(feeds[life as usize % 2], &texts(&rows)).await;
         let worker = worker(&fixture, kinds.clone());
         let stop = CancellationToken::new();
-        let mut activation = pin!(worker.activate(&stop));
+        let mut activation = worker.activate(&stop);
         // So many steps it lives: from not one to more than it needs.
         for _ in 0..life % 75 {
             if activation
@@ -47,6 +47,7 @@ async fn each_event_stands_in_the_file_once_however_often_the_engine_is_killed()
             std::thread::yield_now();
             tokio::task::yield_now().await;
         }
+        drop(activation);
         fixture.store.break_leases().await.unwrap();
     }
     // What was killed may still be writing, and holds the lock until it has ended.
