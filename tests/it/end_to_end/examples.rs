@@ -137,7 +137,7 @@ async fn imports(terraform: &Terraform, folder: &str) {
             before["id"],
             "{folder}: {line}"
         );
-        terraform.assert_settled().await;
+        terraform.assert_imported().await;
         imported += 1;
     }
     assert!(imported > 0, "{folder}: no import is shown");
