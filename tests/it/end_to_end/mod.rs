@@ -125,7 +125,7 @@ provider "zoom" {}
 
 variable "zoom_client_secret" {
   type      = string
-  sensitive = true
+  ephemeral = true
 }
 "#;
 
