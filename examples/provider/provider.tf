@@ -6,7 +6,6 @@ terraform {
 
 variable "engine_token" {
   type      = string
-  sensitive = true
   ephemeral = true
 }
 

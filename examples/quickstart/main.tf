@@ -24,7 +24,6 @@ variable "zoom_client_id" {
 variable "zoom_client_secret" {
   type        = string
   description = "The app's client secret"
-  sensitive   = true
   ephemeral   = true
 }
 

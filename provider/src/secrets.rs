@@ -5,9 +5,10 @@
 //! different plans the fingerprint as *unknown*, and so an update. It must be unknown and not a new value, since an
 //! ephemeral secret may be another one when the plan is applied.
 //!
-//! A version attribute gates this, for secrets that are new at every run: while it stays the same, secrets are neither
-//! compared nor sent, unless the stored one was changed at the engine. For that the fingerprint of our last write is
-//! remembered in private state.
+//! A version attribute, where the configuration sets it, gates this, for secrets that are new at every run: while the
+//! engine holds the same version, secrets are neither compared nor sent, unless the stored one was changed at the
+//! engine. For that the fingerprint of our last write is remembered in private state. A version that only the engine
+//! holds gates nothing: it is planned away, and the secrets are compared.
 
 use std::collections::BTreeMap;
 
@@ -108,11 +109,9 @@ pub fn question(known: &Known<'_>) -> Question {
         return Question::Keep;
     }
     let version = known.plan.get(known.version);
-    if version.is_unknown() || version != known.prior.get(known.version) {
-        return Question::Send;
-    }
     if !version.is_null() {
-        return if known.applied.is_some() && known.applied == known.stored {
+        let same = version == known.prior.get(known.version);
+        return if same && known.applied.is_some() && known.applied == known.stored {
             Question::Keep
         } else {
             Question::Send

@@ -221,6 +221,32 @@ impl Terraform {
         );
     }
 
+    /// Holds that an import left nothing to be done.
+    ///
+    /// An import records a resource, and not what it depends on in the configuration. Terraform adds that at the next
+    /// apply, which changes nothing else; until then `plan -refresh-only` would find the state behind, even that of a
+    /// `terraform_data`.
+    ///
+    /// # Panics
+    ///
+    /// When something is.
+    pub async fn assert_imported(&self) {
+        let plan = self.plan().await;
+        assert_eq!(
+            plan.ran.code,
+            Some(0),
+            "the plan after an import is not empty:\n{}",
+            plan.ran.all()
+        );
+        let applied = self.apply().await;
+        assert!(
+            applied.stdout.contains("0 added, 0 changed, 0 destroyed"),
+            "{}",
+            applied.all()
+        );
+        self.assert_settled().await;
+    }
+
     /// Returns the state as `terraform show -json` has it.
     pub async fn state(&self) -> Value {
         json(&self.must(&["show", "-json"]).await)

@@ -1,6 +1,5 @@
 variable "signing_secret" {
   type      = string
-  sensitive = true
   ephemeral = true
 }
 

@@ -1,12 +1,10 @@
 variable "hook_token" {
   type      = string
-  sensitive = true
   ephemeral = true
 }
 
 variable "signing_secret" {
   type      = string
-  sensitive = true
   ephemeral = true
 }
 

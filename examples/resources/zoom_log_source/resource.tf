@@ -1,6 +1,5 @@
 variable "zoom_client_secret" {
   type      = string
-  sensitive = true
   ephemeral = true
 }
 

@@ -1,5 +1,7 @@
 //! Secrets: never seen anywhere, and still compared.
 
+use serde_json::json;
+
 use crate::{engine::Engine, terraform::Terraform};
 
 const SOURCE: &str = r#"
@@ -108,6 +110,30 @@ fn a_version_gates_the_sending() {
     terraform.plan().code(2).says("1 to change");
     terraform.apply().code(0);
     assert_eq!(stored_secret(&engine), "secret-marker-two");
+    terraform.plan().code(0);
+
+    // Another version at the engine: nobody knows which secret it stands for, so ours is sent.
+    let set_version = |version: &str| {
+        engine.change("src_", |stored| {
+            stored.spec["client_secret_version"] = json!(version);
+        });
+    };
+    set_version("theirs");
+    terraform
+        .plan()
+        .code(2)
+        .says("\"theirs\" -> \"2\"")
+        .says("(known after apply)");
+    terraform.apply().code(0);
+    terraform.plan().code(0);
+
+    // A version that the configuration does not set is planned away, and gates nothing.
+    terraform.write(SOURCE);
+    terraform.apply().code(0);
+    set_version("theirs");
+    let outcome = terraform.plan().code(2).says("\"theirs\" -> null");
+    assert!(!outcome.text.contains("known after apply"), "{}", outcome.text);
+    terraform.apply().code(0);
     terraform.plan().code(0);
 }
 

@@ -4,17 +4,6 @@ use serde_json::Value;
 
 use super::{Applied, CHANNEL, HOOK, LAKE, SOURCE};
 
-/// Holds that an import leaves nothing to do.
-///
-/// `terraform import` notes no dependencies, and a refresh alone counts those as a change until an apply has noted them:
-/// that is Terraform's own, and no business of a provider's.
-async fn assert_taken_over(applied: &Applied) {
-    let plan = applied.terraform.plan().await;
-    assert!(plan.is_empty(), "{}", plan.ran.all());
-    applied.terraform.apply().await;
-    applied.terraform.assert_settled().await;
-}
-
 /// Forgets everything without destroying it.
 async fn forget(applied: &Applied) {
     for address in [SOURCE, LAKE, HOOK, CHANNEL] {
@@ -33,7 +22,7 @@ async fn an_import_by_id_leaves_an_empty_plan() {
     for (address, id) in &ids {
         applied.terraform.import(address, id).await;
     }
-    assert_taken_over(&applied).await;
+    applied.terraform.assert_imported().await;
     for (address, id) in ids {
         assert_eq!(applied.id(address).await, id);
     }
@@ -52,7 +41,7 @@ async fn an_import_by_name_leaves_an_empty_plan() {
     ] {
         applied.terraform.import(address, name).await;
     }
-    assert_taken_over(&applied).await;
+    applied.terraform.assert_imported().await;
     assert_eq!(applied.id(SOURCE).await, before);
 }
 
@@ -66,7 +55,7 @@ async fn a_configuration_without_a_secret_keeps_the_one_that_is_there() {
     applied.hcl.remove("client_secret");
     applied.write();
     applied.terraform.import(SOURCE, &id).await;
-    assert_taken_over(&applied).await;
+    applied.terraform.assert_imported().await;
 
     applied.hcl.set("name", r#""Renamed""#);
     applied.write();
@@ -77,6 +66,18 @@ async fn a_configuration_without_a_secret_keeps_the_one_that_is_there() {
         fingerprint
     );
     assert!(applied.stage.engine.client().check_source(&id).await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn an_import_with_a_secret_from_a_sensitive_variable_leaves_an_empty_plan() {
+    let applied = Applied::new().await;
+    let sensitive = applied.hcl.text().replace("ephemeral = true", "sensitive = true");
+    applied.terraform.write("main.tf", &sensitive);
+    // The variable's mark is in the state from the schema, so it is nothing that an apply would have to add.
+    applied.terraform.assert_settled().await;
+    applied.terraform.must(&["state", "rm", SOURCE]).await;
+    applied.terraform.import(SOURCE, "My Zoom logs").await;
+    applied.terraform.assert_imported().await;
 }
 
 #[tokio::test]

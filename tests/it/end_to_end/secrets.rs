@@ -28,12 +28,13 @@ async fn a_planted_secret_is_found_nowhere() {
     ] {
         terraform.variable(name, value);
     }
+    // Terraform itself writes the value of any other variable into a saved plan.
     let more = format!(
         r#"
-variable "bearer" {{ sensitive = true }}
-variable "signing" {{ sensitive = true }}
-variable "password" {{ sensitive = true }}
-variable "header" {{ sensitive = true }}
+variable "bearer" {{ ephemeral = true }}
+variable "signing" {{ ephemeral = true }}
+variable "password" {{ ephemeral = true }}
+variable "header" {{ ephemeral = true }}
 
 resource "zoom_log_destination" "one" {{
   name = "one"

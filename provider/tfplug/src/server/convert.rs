@@ -137,7 +137,7 @@ pub(super) fn schema(schema: &Schema) -> wire::Schema {
         version: schema.version,
         block: Some(wire::schema::Block {
             version: schema.version,
-            attributes: attributes(&schema.attributes),
+            attributes: attributes(&schema.attributes, marks(&schema.attributes) == 1),
             description: schema.description.clone(),
             description_kind: wire::StringKind::Markdown.into(),
             deprecated: schema.deprecation.is_some(),
@@ -147,13 +147,26 @@ pub(super) fn schema(schema: &Schema) -> wire::Schema {
     }
 }
 
-fn attributes(attributes: &[Attribute]) -> Vec<wire::schema::Attribute> {
+/// Returns how many places of a value are marked as sensitive, counting no further than two: a list, set or map of
+/// nested attributes may hold any number.
+fn marks(attributes: &[Attribute]) -> usize {
+    let places = attributes.iter().map(|attribute| match &attribute.kind {
+        _ if attribute.sensitive => 1,
+        Kind::Plain(_) => 0,
+        Kind::Nested(Nesting::Single, inner) => marks(inner),
+        Kind::Nested(Nesting::List | Nesting::Set | Nesting::Map, inner) => 2 * marks(inner),
+    });
+    places.sum::<usize>().min(2)
+}
+
+/// Writes attributes. `alone` says that no value of the schema has more than one sensitive place.
+fn attributes(attributes: &[Attribute], alone: bool) -> Vec<wire::schema::Attribute> {
     attributes
         .iter()
         .map(|attribute| {
             let (ty, nested_type) = match &attribute.kind {
                 Kind::Plain(ty) => (ty.to_json().into_bytes(), None),
-                Kind::Nested(nesting, inner) => (Vec::new(), Some(object(*nesting, inner))),
+                Kind::Nested(nesting, inner) => (Vec::new(), Some(object(*nesting, inner, alone))),
             };
             wire::schema::Attribute {
                 name: attribute.name.clone(),
@@ -164,10 +177,12 @@ fn attributes(attributes: &[Attribute]) -> Vec<wire::schema::Attribute> {
                 required: attribute.mode == Mode::Required,
                 optional: matches!(attribute.mode, Mode::Optional | Mode::OptionalComputed),
                 computed: attribute.is_computed(),
-                // A write-only value is never in plan or state, so there is nothing to hide. Marked as sensitive,
-                // its path would stand in the state; core lists such paths in random order, and with two of them
-                // `plan -refresh-only -detailed-exitcode` would exit with 2 now and then although nothing has changed.
-                sensitive: attribute.sensitive && !attribute.write_only,
+                // A write-only value is never in plan or state, so there is nothing to hide. But the mark of a
+                // sensitive variable reaches the state as a path, and an imported resource has the path from here
+                // or not at all: without it, the plan after an import would update a resource only to mark it. Two
+                // paths are worse. Core up to 1.14 lists them in random order, and `plan -refresh-only
+                // -detailed-exitcode` would exit with 2 now and then although nothing has changed.
+                sensitive: attribute.sensitive && (alone || !attribute.write_only),
                 write_only: attribute.write_only,
                 deprecated: attribute.deprecation.is_some(),
                 deprecation_message: attribute.deprecation.clone().unwrap_or_default(),
@@ -176,7 +191,7 @@ fn attributes(attributes: &[Attribute]) -> Vec<wire::schema::Attribute> {
         .collect()
 }
 
-fn object(nesting: Nesting, inner: &[Attribute]) -> wire::schema::Object {
+fn object(nesting: Nesting, inner: &[Attribute], alone: bool) -> wire::schema::Object {
     use wire::schema::object::NestingMode;
     let nesting = match nesting {
         Nesting::Single => NestingMode::Single,
@@ -185,8 +200,45 @@ fn object(nesting: Nesting, inner: &[Attribute]) -> wire::schema::Object {
         Nesting::Map => NestingMode::Map,
     };
     wire::schema::Object {
-        attributes: attributes(inner),
+        attributes: attributes(inner, alone),
         nesting: nesting.into(),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the names of the attributes that core takes as sensitive, of the outermost and of nested ones.
+    fn sensitive(schema: &Schema) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut levels = vec![super::schema(schema).block.unwrap().attributes];
+        while let Some(level) = levels.pop() {
+            for attribute in level {
+                if attribute.sensitive {
+                    found.push(attribute.name);
+                }
+                levels.extend(attribute.nested_type.map(|inner| inner.attributes));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_write_only_attribute_is_sensitive_where_no_other_is() {
+        let secret = |name| Attribute::string(name).write_only();
+        let alone = [Attribute::string("id"), secret("password")];
+        assert_eq!(sensitive(&Schema::new(alone.clone())), ["password"]);
+        let inside = Attribute::single("http", alone.clone());
+        assert_eq!(sensitive(&Schema::new([inside.clone()])), ["password"]);
+        assert_eq!(
+            sensitive(&Schema::new([inside, secret("token")])),
+            Vec::<String>::new()
+        );
+        let many = Attribute::nested("http", Nesting::List, alone);
+        assert_eq!(sensitive(&Schema::new([many])), Vec::<String>::new());
+        let shown = Attribute::string("key").sensitive();
+        assert_eq!(sensitive(&Schema::new([shown, secret("token")])), ["key"]);
     }
 }
