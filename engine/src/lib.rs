@@ -34,6 +34,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     sync::Arc,
+    time::Duration,
 };
 
 use engine_api::EngineView;
@@ -58,6 +59,9 @@ use crate::{
     worker::{Wakes, Worker},
     zoom::Zoom,
 };
+
+/// How much longer than the API's own deadline the drain waits.
+const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 
 /// Why the engine does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +151,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry,
         wakes,
     } = parts;
+    let beats = supervisor.beats();
     let api = Api::new(Parts {
         store: store.clone(),
         vault,
@@ -158,14 +163,17 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         limits: Limits::from(&config),
         source_check: Arc::new(zoom),
         wake: Arc::new(move || wakes.wake()),
-        stalled: Arc::new(|| None),
+        stalled: Arc::new(move || beats.stalled()),
     });
     supervisor.spawn(api::serve(listener, api, stop.clone()));
     announce(&config, &url, key_created, token.created);
 
     stop.cancelled().await;
     info!("stopping: work in hand ends, nothing new begins");
-    supervisor.drain(config.server.shutdown_deadline).await;
+    // The API keeps the deadline itself; whoever is still there a moment later is left behind.
+    supervisor
+        .drain(config.server.shutdown_deadline + DRAIN_MARGIN)
+        .await;
     store.close().await;
     info!("stopped");
     Ok(())

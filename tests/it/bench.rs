@@ -1,22 +1,58 @@
 //! The benchmarks as a program: every measure is sound at small sizes, and nothing is left behind, stopped or not.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
-use e2e::{binaries::Binary, process::Process, wait};
+use e2e::{
+    binaries::Binary,
+    process::{Process, Ran},
+    wait,
+};
 use tempfile::TempDir;
 
 /// How long the small sizes may take in an unoptimized build on a busy machine.
 const LATE: Duration = Duration::from_mins(5);
 
+/// The benchmarks as they run; dropping them asks them to end, since a kill would leave what they started.
+struct Bench(Option<Process>);
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let Some(process) = &mut self.0 else { return };
+        process.signal("TERM");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while process.exit_status().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Bench {
+    fn process(&mut self) -> &mut Process {
+        self.0.as_mut().unwrap()
+    }
+
+    /// Waits for the end, and returns what they printed.
+    async fn finish(mut self) -> Ran {
+        self.process().ended(LATE).await;
+        self.0.take().unwrap().finish(LATE).await
+    }
+}
+
 /// Starts the benchmarks, with a folder of their own for all that is temporary.
-fn bench(temporary: &TempDir, arguments: &[&str]) -> Process {
+fn bench(temporary: &TempDir, arguments: &[&str]) -> Bench {
     // It would build them itself, and the time for that is not its own.
     for binary in [Binary::Engine, Binary::Provider, Binary::Simulator] {
         binary.path();
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
     command.args(arguments).env("TMPDIR", temporary.path());
-    Process::spawn("bench", &mut command)
+    Bench(Some(Process::spawn("bench", &mut command)))
 }
 
 /// Waits until neither a file nor a process remembers the folder.
@@ -48,7 +84,7 @@ fn users(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn each_measure_is_sound_at_small_sizes() {
     let temporary = tempfile::tempdir().unwrap();
-    let ran = bench(&temporary, &["--quick"]).finish(LATE).await;
+    let ran = bench(&temporary, &["--quick"]).finish().await;
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     for line in [
         "bare pipe, which keeps nothing",
@@ -73,7 +109,7 @@ async fn each_measure_is_sound_at_small_sizes() {
 async fn a_measure_that_is_stopped_takes_everything_with_it() {
     let temporary = tempfile::tempdir().unwrap();
     // Rows for longer than anyone waits: it is in the middle when it is stopped.
-    let mut process = bench(
+    let mut running = bench(
         &temporary,
         &["--only", "a", "--rows", "20000", "--repetitions", "1000"],
     );
@@ -82,19 +118,20 @@ async fn a_measure_that_is_stopped_takes_everything_with_it() {
         if users.iter().any(|name| name == Binary::Engine.name()) {
             Ok(())
         } else {
-            Err(format!("{users:?}; {}", process.output()))
+            Err(format!("{users:?}; {}", running.process().output()))
         }
     })
     .await;
-    process.signal("TERM");
-    assert_eq!(process.ended(LATE).await.code(), Some(1), "{}", process.output());
+    running.process().signal("TERM");
+    let ran = running.finish().await;
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
     nothing_is_left(temporary.path()).await;
 }
 
 #[tokio::test]
 async fn one_measure_can_be_asked_for() {
     let temporary = tempfile::tempdir().unwrap();
-    let ran = bench(&temporary, &["--quick", "--only", "b"]).finish(LATE).await;
+    let ran = bench(&temporary, &["--quick", "--only", "b"]).finish().await;
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert!(
         ran.stdout.contains("\nb. ") && !ran.stdout.contains("\na. ") && !ran.stdout.contains("\nc. "),

@@ -1,9 +1,9 @@
 //! The notice worker: sends what alarms have to say.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, Code, Kind, Spec as _};
+use engine_api::{AlarmChannelSpec, Code, Kind};
 use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +15,12 @@ use crate::{
     retry::{Backoff, chance, later},
     store::{
         Error, Store,
+        catalog::SealedSecret,
         delivery::Trouble,
         notices::{Attempt, Notice},
     },
     telemetry::{NoticeLabels, Telemetry},
-    vault::{self, Vault},
+    vault::Vault,
     worker::{Next, Worker},
 };
 
@@ -166,31 +167,18 @@ impl NoticeWorker {
                 );
             }
         };
-        let sealed: HashMap<_, _> = sealed
-            .into_iter()
-            .map(|secret| (secret.field, secret.sealed))
-            .collect();
-        let mut secrets = Secrets::default();
-        for field in spec.secrets() {
-            let opened = match (field.reference, sealed.get(field.field)) {
-                (Some(reference), _) => self.vault.resolve_ref(reference).await,
-                (None, Some(sealed)) => self.vault.open(notice.channel.as_str(), field.field, sealed),
-                (None, None) => continue,
-            };
-            match opened {
-                Ok(secret) => secrets.insert(field.field, secret),
-                Err(error @ vault::Error::ReferenceUnreadable { .. }) => {
-                    return blocked(Code::SecretRefUnreadable, error.to_string());
-                }
-                Err(
-                    error @ (vault::Error::ReferenceForbidden { .. }
-                    | vault::Error::ReferenceMalformed { .. }),
-                ) => {
-                    return blocked(Code::SecretRefRefused, error.to_string());
-                }
-                Err(error) => return blocked(Code::Internal, error.to_string()),
-            }
-        }
+        let secrets = match self
+            .vault
+            .secrets_of(
+                notice.channel.as_str(),
+                &spec,
+                sealed.iter().map(SealedSecret::as_pair),
+            )
+            .await
+        {
+            Ok(opened) => Secrets::from(opened),
+            Err(error) => return blocked(error.code(), error.to_string()),
+        };
         Ok(self
             .webhooks
             .send(&spec, &secrets, &notice.id, notice.body.clone())

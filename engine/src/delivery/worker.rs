@@ -1,9 +1,9 @@
 //! The delivery worker: one lane an activation.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine_api::{Code, DestinationSpec, Kind, Spec as _};
+use engine_api::{Code, DestinationSpec, Kind};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
@@ -15,10 +15,11 @@ use crate::{
     retry::{Backoff, chance, later},
     store::{
         Error, Store,
+        catalog::SealedSecret,
         delivery::{Lane, Trouble},
     },
     telemetry::{DestinationFault, DestinationLabels, Telemetry},
-    vault::{self, Vault},
+    vault::Vault,
     worker::{Next, Worker},
 };
 
@@ -192,26 +193,19 @@ impl DeliveryWorker {
                 })));
             }
         };
-        let sealed: HashMap<_, _> = sealed
-            .into_iter()
-            .map(|secret| (secret.field, secret.sealed))
-            .collect();
-        let mut secrets = Secrets::default();
-        for field in spec.secrets() {
-            let opened = match (field.reference, sealed.get(field.field)) {
-                // Read anew at each activation, so that a secret which was replaced is used at the next try.
-                (Some(reference), _) => self.vault.resolve_ref(reference).await,
-                (None, Some(sealed)) => self.vault.open(id.as_str(), field.field, sealed),
-                (None, None) => continue,
-            };
-            match opened {
-                Ok(secret) => secrets.insert(field.field, secret),
-                Err(error) => {
-                    let (code, detail) = (code_of(&error), error.to_string());
-                    return Ok(Some(Err(WriteError::Blocked { code, detail })));
-                }
+        let secrets = match self
+            .vault
+            .secrets_of(id.as_str(), &spec, sealed.iter().map(SealedSecret::as_pair))
+            .await
+        {
+            Ok(opened) => Secrets::from(opened),
+            Err(error) => {
+                return Ok(Some(Err(WriteError::Blocked {
+                    code: error.code(),
+                    detail: error.to_string(),
+                })));
             }
-        }
+        };
         Ok(Some(
             self.destinations
                 .open(&spec, &secrets)
@@ -241,15 +235,5 @@ impl DeliveryWorker {
             gauge.set(&labels, value as f64);
         }
         Ok(())
-    }
-}
-
-fn code_of(error: &vault::Error) -> Code {
-    match error {
-        vault::Error::ReferenceForbidden { .. } | vault::Error::ReferenceMalformed { .. } => {
-            Code::SecretRefRefused
-        }
-        vault::Error::ReferenceUnreadable { .. } => Code::SecretRefUnreadable,
-        _ => Code::Internal,
     }
 }

@@ -119,12 +119,18 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
-impl Secrets {
-    /// Adds a secret.
-    pub fn insert(&mut self, field: &str, secret: Secret) {
-        self.0.insert(field.to_owned(), secret);
+impl<F: Into<String>> From<BTreeMap<F, Secret>> for Secrets {
+    fn from(opened: BTreeMap<F, Secret>) -> Self {
+        Self(
+            opened
+                .into_iter()
+                .map(|(field, secret)| (field.into(), secret))
+                .collect(),
+        )
     }
+}
 
+impl Secrets {
     fn get(&self, field: &str) -> Option<&Secret> {
         self.0.get(field)
     }

@@ -1,6 +1,7 @@
 //! Destinations against real files and a real server on loopback.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{Read as _, Write as _},
     path::Path,
@@ -249,10 +250,11 @@ async fn post(url: &str, more: Value, secrets: &[(&str, &str)], rows: &[&str]) -
         .unwrap()
         .extend(more.as_object().unwrap().clone());
     let spec: DestinationSpec = serde_json::from_value(json!({ "name": "hook", "http": http })).unwrap();
-    let mut opened = Secrets::default();
-    for (field, value) in secrets {
-        opened.insert(field, Secret::from(*value));
-    }
+    let opened: BTreeMap<&str, Secret> = secrets
+        .iter()
+        .map(|(field, value)| (*field, Secret::from(*value)))
+        .collect();
+    let opened = Secrets::from(opened);
     let destination = kinds().open(&spec, &opened)?;
     assert_eq!(destination.prepare(None, false).await.unwrap(), None);
     destination

@@ -1,6 +1,6 @@
 //! Intake: from Zoom's pages to the log of events.
 //!
-//! Who takes part: the store hands out a feed under a lease; the pure [`plan`] says which read it needs; the
+//! Who takes part: the store hands out a feed under a lease; the pure [`plan`](crate::model::plan) says which read it needs; the
 //! [`zoom`](crate::zoom) adapter answers page by page; the [`counting`](crate::model::counting) rule says which rows
 //! have become certain; they are labelled and appended, and the checkpoint moves with them in one transaction.
 //!

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine_api::{Code, Secret};
+use engine_api::Code;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -11,7 +11,7 @@ use super::{Intake, read::Reader};
 use crate::{
     model::{Allowance, Day, plan},
     retry::{Backoff, chance, later},
-    store::{ClaimedFeed, PollEnd},
+    store::{ClaimedFeed, PollEnd, catalog::SealedSecret},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -150,18 +150,19 @@ impl Intake {
     ///
     /// A reference is read at each poll, so that a secret that is rotated there is used at once.
     async fn credential(&self, feed: &ClaimedFeed) -> Result<Credential, Stopped> {
-        let client_secret: Secret = if let Some(reference) = &feed.spec.client_secret_ref {
-            let resolved = self.vault.resolve_ref(reference).await;
-            resolved.map_err(|error| Stopped::Secret(Code::SecretRefUnreadable, error.to_string()))?
-        } else {
-            let missing = || {
-                let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
-                Stopped::Secret(Code::MissingSecret, detail.to_owned())
-            };
-            let sealed = feed.sealed_secret.as_deref().ok_or_else(missing)?;
-            let opened = self.vault.open(feed.key.source.as_str(), "client_secret", sealed);
-            opened.map_err(|error| Stopped::Secret(Code::Internal, error.to_string()))?
-        };
+        let opened = self
+            .vault
+            .secrets_of(
+                feed.key.source.as_str(),
+                &feed.spec,
+                feed.sealed.iter().map(SealedSecret::as_pair),
+            )
+            .await;
+        let mut opened = opened.map_err(|error| Stopped::Secret(error.code(), error.to_string()))?;
+        let client_secret = opened.remove("client_secret").ok_or_else(|| {
+            let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
+            Stopped::Secret(Code::MissingSecret, detail.to_owned())
+        })?;
         Ok(Credential {
             account_id: feed.spec.account_id.clone(),
             client_id: feed.spec.client_id.clone(),

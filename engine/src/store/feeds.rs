@@ -4,7 +4,11 @@ use engine_api::{Code, LogType, SourceId, SourceSpec};
 use jiff::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Error, Fenced, Store, alarms, time::instant};
+use super::{
+    Error, Fenced, Store, alarms,
+    catalog::{self, SealedSecret},
+    time::instant,
+};
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
 
 /// What the store knows of a feed's health.
@@ -45,8 +49,8 @@ pub struct ClaimedFeed {
     pub lease_until: Timestamp,
     /// What its user wrote.
     pub spec: SourceSpec,
-    /// The sealed client secret, where one is stored.
-    pub sealed_secret: Option<Vec<u8>>,
+    /// The source's sealed secrets by their field.
+    pub sealed: Vec<SealedSecret>,
     /// How far it is.
     pub checkpoint: Checkpoint,
     /// Polls that failed in a row.
@@ -109,12 +113,7 @@ impl Store {
             .bind(&source)
             .fetch_one(&mut *write)
             .await?;
-        let sealed_secret = sqlx::query_scalar(
-            "SELECT sealed FROM object_secret WHERE object_id = ?1 AND field = 'client_secret'",
-        )
-        .bind(&source)
-        .fetch_optional(&mut *write)
-        .await?;
+        let sealed = catalog::sealed(&mut write, &source).await?;
         write.commit().await?;
         Ok(Some(ClaimedFeed {
             id: row.try_get("id")?,
@@ -125,7 +124,7 @@ impl Store {
             fence: Fence(row.try_get("fence")?),
             lease_until: until,
             spec: serde_json::from_str(&spec).map_err(damaged("a source's spec"))?,
-            sealed_secret,
+            sealed,
             checkpoint: checkpoint(&row)?,
             failures: row.try_get("failures")?,
         }))

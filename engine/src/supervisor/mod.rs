@@ -6,7 +6,11 @@
 //! A worker that panics is started again after a pause; the process goes on. Waking tells workers to look, never what
 //! to do: a wake that is lost costs one beat.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -25,9 +29,42 @@ const IDLE_BEAT: Duration = Duration::from_secs(5);
 /// The pause after a panic.
 const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
+/// A worker of which no copy has begun an activation for so long is stuck.
+const STALLED_AFTER: Duration = Duration::from_mins(5);
+
+/// When each worker was last activated; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Beats {
+    clock: Clock,
+    last: Arc<Mutex<BTreeMap<&'static str, Duration>>>,
+}
+
+impl Beats {
+    fn note(&self, worker: &'static str) {
+        let now = self.clock.monotonic();
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(worker, now);
+    }
+
+    /// The workers that are stuck, in words; `None` while all of them look regularly.
+    pub fn stalled(&self) -> Option<String> {
+        let now = self.clock.monotonic();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck: Vec<&str> = last
+            .iter()
+            .filter(|(_, at)| now.saturating_sub(**at) > STALLED_AFTER)
+            .map(|(worker, _)| *worker)
+            .collect();
+        (!stuck.is_empty()).then(|| format!("no activation for {STALLED_AFTER:?} of {}", stuck.join(", ")))
+    }
+}
+
 /// Runs workers until it is told to stop.
 #[derive(Debug)]
 pub struct Supervisor {
+    beats: Beats,
     clock: Clock,
     telemetry: Telemetry,
     wakes: Wakes,
@@ -39,6 +76,10 @@ impl Supervisor {
     /// A supervisor with nothing to run yet. Cancelling `stop` ends everything it runs.
     pub fn new(clock: Clock, telemetry: Telemetry, wakes: Wakes, stop: CancellationToken) -> Self {
         Self {
+            beats: Beats {
+                clock: clock.clone(),
+                last: Arc::default(),
+            },
             clock,
             telemetry,
             wakes,
@@ -47,11 +88,17 @@ impl Supervisor {
         }
     }
 
+    /// Tells whether the workers work.
+    pub fn beats(&self) -> Beats {
+        self.beats.clone()
+    }
+
     /// Runs so many copies of a worker.
     pub fn run(&self, worker: &Arc<dyn Worker>, copies: usize) {
         for _ in 0..copies {
             let runner = Runner {
                 worker: Arc::clone(worker),
+                beats: self.beats.clone(),
                 clock: self.clock.clone(),
                 telemetry: self.telemetry.clone(),
                 wakes: self.wakes.clone(),
@@ -82,6 +129,7 @@ impl Supervisor {
 
 struct Runner {
     worker: Arc<dyn Worker>,
+    beats: Beats,
     clock: Clock,
     telemetry: Telemetry,
     wakes: Wakes,
@@ -114,6 +162,7 @@ impl Runner {
     }
 
     async fn activate(&self) -> Next {
+        self.beats.note(self.worker.name());
         let activation = std::panic::AssertUnwindSafe(self.worker.activate(&self.stop));
         if let Ok(next) = activation.catch_unwind().await {
             return next;
@@ -132,3 +181,6 @@ impl Runner {
         Next::At(later(self.clock.now(), PANIC_PAUSE))
     }
 }
+
+#[cfg(test)]
+mod tests;

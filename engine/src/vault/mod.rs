@@ -16,6 +16,7 @@
 mod error;
 mod file;
 mod key;
+mod opened;
 mod reference;
 mod token;
 
@@ -34,6 +35,7 @@ use ring::{
 use zeroize::Zeroizing;
 
 pub use error::Error;
+pub use opened::Opened;
 pub use token::{AdminToken, admin_token};
 
 use self::{

@@ -303,7 +303,7 @@ async fn a_secret_that_cannot_be_opened_blocks() {
         .await;
     fixture.append(scene.feeds[0], &["2"]).await;
     scene.settle().await;
-    assert_eq!(scene.status().await.trouble.unwrap().code, "internal");
+    assert_eq!(scene.status().await.trouble.unwrap().code, "missing_secret");
 }
 
 #[tokio::test]

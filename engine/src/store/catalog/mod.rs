@@ -11,6 +11,8 @@ mod read;
 mod tests;
 mod write;
 
+pub(super) use read::sealed;
+
 use engine_api::Kind;
 use jiff::Timestamp;
 
@@ -57,6 +59,13 @@ pub struct SealedSecret {
     pub field: String,
     /// What the vault made of it.
     pub sealed: Vec<u8>,
+}
+
+impl SealedSecret {
+    /// Field and sealed bytes, as the vault takes them.
+    pub fn as_pair(&self) -> (&str, &[u8]) {
+        (&self.field, &self.sealed)
+    }
 }
 
 /// An object that a spec names.

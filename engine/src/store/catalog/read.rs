@@ -87,7 +87,10 @@ pub(super) async fn find(
     row.map(|row| object(kind, &row)).transpose()
 }
 
-pub(super) async fn sealed(connection: &mut SqliteConnection, id: &str) -> Result<Vec<SealedSecret>, Error> {
+pub(in crate::store) async fn sealed(
+    connection: &mut SqliteConnection,
+    id: &str,
+) -> Result<Vec<SealedSecret>, Error> {
     let rows = sqlx::query("SELECT field, sealed FROM object_secret WHERE object_id = ?1 ORDER BY field")
         .bind(id)
         .fetch_all(connection)
