@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`provider`] | the provider's configuration, and the client it makes |
 //! | [`schema`] | JSON Schema to Terraform schema |
+//! | [`about`] | what the pages of the resources say beside what the specs say of themselves |
 //! | [`json`] | values to JSON and back |
 //! | [`catalog`] | the resources |
 //! | [`secrets`] | which secrets to compare and to send, and what that means for the plan |
@@ -16,6 +17,7 @@
 //! | [`problem`] | errors of the engine as diagnostics at their attributes |
 //! | [`status`] | the data source |
 
+pub mod about;
 pub mod catalog;
 pub mod json;
 pub mod judge;

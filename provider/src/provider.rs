@@ -117,16 +117,23 @@ impl Provider for Zoom {
     fn schema(&self) -> Schema {
         Schema::new([
             Attribute::string(URL.0).describe(format!(
-                "The URL of the engine's API, such as `http://127.0.0.1:8420`. From the environment: `{}`.",
+                "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment, as `{}`.",
                 URL.1
             )),
             Attribute::string(TOKEN.0)
                 .sensitive()
-                .describe(format!("The token for the engine's API. From the environment: `{}`.", TOKEN.1)),
+                .describe(format!(
+                    "The token for the engine's API; the engine prints the path of its admin token when it starts. \
+                     Needed here or in the environment, as `{}`.",
+                    TOKEN.1
+                )),
         ])
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
-             delivers it, and whom it tells when logs stop.",
+             delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
+             asks Zoom, and stores and delivers every event. `zoom-log-engine serve` starts one, without any \
+             configuration. Whatever is changed at the engine behind Terraform's back, a secret included, is found \
+             by the next plan.",
         )
     }
 

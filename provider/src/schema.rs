@@ -14,7 +14,7 @@ use tfplug::{
     value::{Type, Value},
 };
 
-use crate::json;
+use crate::{about, json};
 
 /// The attribute with the id that the engine gives.
 pub const ID: &str = "id";
@@ -54,7 +54,8 @@ pub fn resource<S: Spec>() -> Schema {
         "A fingerprint of {secrets}, made with a key of the engine. It changes whenever a secret changes, also behind \
          Terraform's back, and tells nothing about the secret itself."
     )));
-    Schema::new(attributes).describe(text(&root, "description"))
+    let description = format!("{}\n\n{}", text(&root, "description"), about::resource(S::KIND));
+    Schema::new(attributes).describe(description)
 }
 
 /// Returns the schema of a data source whose argument is `argument` and whose other attributes are all of `T`.
@@ -117,6 +118,11 @@ impl Translation<'_> {
             .shaped(name, property, shape)
             .describe(text(property, "description"));
         if self.computed {
+            let words = meanings(shape);
+            if !words.is_empty() {
+                let description = format!("{} One of {words}.", attribute.description);
+                attribute = attribute.describe(description);
+            }
             return attribute.computed();
         }
         if is_true(property, "x-secret") {
@@ -266,6 +272,19 @@ fn words(schema: &Json) -> Option<Vec<String>> {
         .collect()
 }
 
+/// Returns the words that a text may be, each with its meaning, as part of a sentence.
+fn meanings(schema: &Json) -> String {
+    let variants = schema.get("oneOf").and_then(Json::as_array);
+    let meanings = variants.into_iter().flatten().filter_map(|variant| {
+        let word = variant.get("const").and_then(Json::as_str)?;
+        let meaning = text(variant, "description");
+        let mut letters = meaning.trim_end_matches('.').chars();
+        let first: String = letters.next()?.to_lowercase().collect();
+        Some(format!("`{word}` ({first}{})", letters.as_str()))
+    });
+    meanings.collect::<Vec<_>>().join(", ")
+}
+
 fn each_of(words: &[String]) -> impl tfplug::schema::Validator + use<> {
     let listed: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     let words = words.to_vec();
@@ -287,7 +306,7 @@ fn each_of(words: &[String]) -> impl tfplug::schema::Validator + use<> {
 fn whole(schema: &Json) -> impl tfplug::schema::Validator + use<> {
     let small = schema.get("format").and_then(Json::as_str) == Some("uint32");
     let max = if small { u64::from(u32::MAX) } else { u64::MAX };
-    matches_rule("must be a whole number that is not negative", move |value| {
+    matches_rule("must be a whole number, 0 or more", move |value| {
         value
             .as_number()
             .is_none_or(|number| number.as_u64().is_some_and(|number| number <= max))

@@ -17,7 +17,7 @@ use crate::{
 pub struct AlarmChannelSpec {
     /// A friendly name, unique among alarm channels.
     pub name: String,
-    /// Sends each notice as one JSON `POST`.
+    /// Sends each notice as one JSON `POST`. So far the only kind of channel, so it must be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<AlarmWebhook>,
     /// Any text. When set, the secrets of this channel are sent only when this text changes or a stored secret was
@@ -42,7 +42,9 @@ pub struct AlarmWebhook {
     /// Where the engine itself reads the bearer token: `file:/…` or `env:NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_token_ref: Option<String>,
-    /// Signs every notice by the Standard Webhooks convention (HMAC-SHA256).
+    /// Signs every notice by the Standard Webhooks convention (HMAC-SHA256; headers `webhook-id`,
+    /// `webhook-timestamp`, `webhook-signature`). A text that begins with `whsec_` is decoded from base64, any other
+    /// is used as it is.
     #[serde(default, skip_serializing)]
     #[schemars(extend("x-secret" = true))]
     pub signing_secret: Option<Secret>,

@@ -17,10 +17,10 @@ use crate::{
 pub struct DestinationSpec {
     /// A friendly name, unique among destinations.
     pub name: String,
-    /// Writes to a file on the engine's machine.
+    /// Appends to a file on the engine's machine, one line of JSON an event (NDJSON).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileDestination>,
-    /// Sends batches by HTTP `POST`.
+    /// Sends batches of events by HTTP `POST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpDestination>,
     /// Whether each event carries the object `zoom_log` (id, source, labels, times) beside Zoom's own fields. When
@@ -57,14 +57,14 @@ pub struct HttpDestination {
     /// Headers to send beside the engine's own. Not for credentials.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Sent as `Authorization: Bearer …`.
+    /// Sent as `Authorization: Bearer …`. Not together with `basic`.
     #[serde(default, skip_serializing)]
     #[schemars(extend("x-secret" = true))]
     pub bearer_token: Option<Secret>,
     /// Where the engine itself reads the bearer token: `file:/…` or `env:NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_token_ref: Option<String>,
-    /// Sent as `Authorization: Basic …`.
+    /// Sent as `Authorization: Basic …`. Not together with `bearer_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
     /// A header whose value is a secret.
@@ -79,7 +79,7 @@ pub struct HttpDestination {
     /// Where the engine itself reads the signing secret: `file:/…` or `env:NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_secret_ref: Option<String>,
-    /// When a batch is full.
+    /// When a batch is full and sent: at the first bound that is reached.
     #[serde(default)]
     pub batch: Batch,
     /// How long one request may take, from `1s` to `5m`.
@@ -117,14 +117,14 @@ pub struct SecretHeader {
     pub value_ref: Option<String>,
 }
 
-/// When a batch is full: at the first bound that is reached.
+/// When a batch is full and sent: at the first bound that is reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// Events in a batch, from 1 to 10,000.
+    /// Events in a batch, from 1 to 10000.
     #[serde(default = "default_max_events")]
     pub max_events: u32,
-    /// Bytes in a batch before compression, from 1,024 to 10,485,760. A single event that is larger is sent by itself.
+    /// Bytes in a batch before compression, from 1024 to 10485760. A single event that is larger is sent by itself.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u32,
     /// How long an event may wait for others, up to `5m`.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogType {
-    /// Admin activity: what administrators changed (`/v2/report/operationlogs`).
+    /// Admin activity, what administrators changed: Zoom's `/v2/report/operationlogs`.
     Operation,
-    /// Sign-ins and sign-outs (`/v2/report/activities`).
+    /// Sign-ins and sign-outs: Zoom's `/v2/report/activities`.
     Activity,
 }
 

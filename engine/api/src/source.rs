@@ -24,8 +24,8 @@ pub struct SourceSpec {
     pub account_id: String,
     /// The OAuth app's client id.
     pub client_id: String,
-    /// The OAuth app's client secret. Sealed by the engine and never shown again; its fingerprint tells whether it
-    /// changed.
+    /// The OAuth app's client secret. Sealed by the engine and never shown again; `credential_fingerprint` tells
+    /// whether it changed.
     #[serde(default, skip_serializing)]
     #[schemars(extend("x-secret" = true))]
     pub client_secret: Option<Secret>,
@@ -38,8 +38,7 @@ pub struct SourceSpec {
     /// behind Terraform's back: for secrets that are generated anew at every run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_version: Option<String>,
-    /// Which reports to collect: `operation` (admin activity) and `activity` (sign-ins and sign-outs). Both by
-    /// default.
+    /// Which reports to collect: `operation` (admin activity), `activity` (sign-ins and sign-outs), or both.
     #[serde(default = "both_log_types")]
     #[schemars(extend("x-set" = true))]
     pub log_types: BTreeSet<LogType>,
@@ -53,8 +52,8 @@ pub struct SourceSpec {
     /// How often Zoom is asked for new events, from `15s` to `24h`.
     #[serde(default = "one_minute")]
     pub poll_interval: HumanDuration,
-    /// The instant from which to collect, at most six months back. Zoom's reports know whole days only, so
-    /// collection begins at the start of that UTC day. 24 hours before the source is created by default. Moving it
+    /// The instant from which to collect, at most six months back; 24 hours before the source is created, where it is
+    /// not set. Zoom's reports know whole days only, so collection begins at the start of that UTC day. Moving it
     /// back later collects the days that are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<HumanInstant>,

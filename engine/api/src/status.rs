@@ -27,11 +27,11 @@ pub enum Health {
 /// What is wrong, since when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
-    /// The error's code, as in the error body.
+    /// The code of the error, such as `zoom_missing_scope`.
     pub code: String,
     /// What happened and what to do, in a sentence.
     pub detail: String,
-    /// When it was first seen without a success since.
+    /// When it was first seen; nothing has succeeded since.
     pub since: Timestamp,
 }
 
@@ -68,18 +68,18 @@ impl AlarmState {
 /// The drop-off alarm of one feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlarmStatus {
-    /// Its state.
+    /// The alarm's state.
     pub state: AlarmState,
-    /// Since when.
+    /// When it came into this state.
     pub since: Timestamp,
-    /// Why, in words.
+    /// Why it is in this state, in words.
     pub cause: String,
 }
 
 /// How far one destination has a feed's events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedDelivery {
-    /// The destination.
+    /// The destination's id.
     pub destination_id: DestinationId,
     /// Events collected and not yet acknowledged by the destination.
     pub pending_events: u64,
@@ -100,7 +100,7 @@ pub struct FeedStatus {
     pub log_type: LogType,
     /// How collection is doing.
     pub health: Health,
-    /// What is wrong, if anything.
+    /// What is wrong with collection, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
     /// When Zoom was last asked.
@@ -112,13 +112,13 @@ pub struct FeedStatus {
     /// When the last new event was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_collected_at: Option<Timestamp>,
-    /// The time of the newest event, as Zoom dates it.
+    /// The time of the newest event, as Zoom wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_at: Option<Timestamp>,
     /// Everything that Zoom had published with an event time below this instant has been collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Timestamp>,
-    /// Now minus the watermark.
+    /// How far collection is behind: the seconds since the watermark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<u64>,
     /// Events collected since the source was created.
@@ -135,12 +135,12 @@ pub struct FeedStatus {
 pub struct SourceStatus {
     /// The source's id.
     pub source_id: String,
-    /// The worst health of its feeds.
+    /// The worst health of the source's log types.
     pub health: Health,
-    /// Zoom requests that may still be made today for this account, over all its feeds.
+    /// Zoom requests that may still be made today for this account, over all its sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_remaining: Option<u64>,
-    /// Its feeds, by log type.
+    /// Each log type of the source, by itself.
     pub feeds: Vec<FeedStatus>,
 }
 

@@ -46,6 +46,9 @@ fn is_hcl(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tf")
 }
 
+/// The file of an example that takes an existing object over; on its own it would find none.
+const IMPORT_BLOCK: &str = "import-by-string-id.tf";
+
 /// Copies an example into a workspace, and names the provider where it leaves that out.
 fn lay_out(terraform: &Terraform, folder: &str) {
     terraform.copy(folder);
@@ -91,9 +94,11 @@ async fn every_example_that_makes_something_is_applied_settles_and_leaves_nothin
         let mut terraform = Terraform::new(stage.engine.url(), &stage.engine.token());
         answer(&mut terraform, &alarms);
         lay_out(&terraform, &folder);
+        let _ = fs::remove_file(terraform.path(IMPORT_BLOCK));
         terraform.apply().await;
         terraform.assert_settled().await;
         imports(&terraform, &folder).await;
+        import_block(&terraform, &folder).await;
         terraform.destroy().await;
         for kind in ["sources", "destinations", "alarm-channels"] {
             assert!(
@@ -141,8 +146,41 @@ async fn imports(terraform: &Terraform, folder: &str) {
         imported += 1;
     }
     assert!(imported > 0, "{folder}: no import is shown");
-    // An import notes no dependencies, which a refresh alone counts as a change; an apply notes them.
-    terraform.apply().await;
+}
+
+/// Plans and applies the import block that an example shows, with a real id in the place of the one shown.
+async fn import_block(terraform: &Terraform, folder: &str) {
+    let block = binaries::workspace().join(folder).join(IMPORT_BLOCK);
+    let Ok(block) = fs::read_to_string(block) else {
+        assert_eq!(
+            folder, "examples/quickstart",
+            "a resource's example shows no import block"
+        );
+        return;
+    };
+    let word = |after: &str| {
+        block
+            .split(after)
+            .nth(1)
+            .unwrap()
+            .split(['"', '\n'])
+            .next()
+            .unwrap()
+    };
+    let (address, id) = (word("to = "), word("id = \""));
+    let before = terraform.attributes(address).await;
+    let real = before["id"].as_str().unwrap();
+    terraform.must(&["state", "rm", address]).await;
+    terraform.write(IMPORT_BLOCK, &block.replace(id, real));
+    let applied = terraform.apply().await;
+    assert!(
+        applied
+            .stdout
+            .contains("1 imported, 0 added, 0 changed, 0 destroyed"),
+        "{folder}: {}",
+        applied.all()
+    );
+    assert_eq!(terraform.attributes(address).await, before, "{folder}");
     terraform.assert_settled().await;
 }
 

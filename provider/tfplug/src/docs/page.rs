@@ -115,7 +115,9 @@ fn groups<'a>(
         if chosen.iter().any(|attribute| attribute.write_only) {
             let _ = writeln!(
                 out,
-                "> **NOTE**: [Write-only arguments]({WRITE_ONLY}) need Terraform or OpenTofu 1.11 or later.\n"
+                "> **NOTE**: [Write-only arguments]({WRITE_ONLY}) need Terraform or OpenTofu 1.11 or later. They are \
+                 never in state or plan; but the values of variables are in saved plans, unless the variables are \
+                 `ephemeral`.\n"
             );
         }
         for attribute in chosen {
@@ -146,7 +148,10 @@ fn item<'a>(
         sentences.push(line(&attribute.description));
     }
     for validator in &attribute.validators {
-        sentences.push(format!("It {}.", validator.describe()));
+        let rule = validator.describe();
+        if !names_all(&attribute.description, &rule) {
+            sentences.push(format!("It {rule}."));
+        }
     }
     if let Some(default) = &attribute.default {
         sentences.push(format!("Default: `{}`.", literal(default)));
@@ -196,6 +201,15 @@ fn type_words(ty: &Type) -> String {
     }
 }
 
+/// Whether a description names everything that a rule names as code, so that the rule says nothing new.
+fn names_all(description: &str, rule: &str) -> bool {
+    let codes: Vec<&str> = rule.split('`').skip(1).step_by(2).collect();
+    !codes.is_empty()
+        && codes
+            .iter()
+            .all(|code| description.contains(&format!("`{code}`")))
+}
+
 /// Writes a value as the language does.
 fn literal(value: &Value) -> String {
     let join = |elements: &[Value]| elements.iter().map(literal).collect::<Vec<_>>().join(", ");
@@ -213,7 +227,11 @@ fn literal(value: &Value) -> String {
                 .filter(|(_, value)| !value.is_null())
                 .map(|(name, value)| format!("{name} = {}", literal(value)))
                 .collect();
-            format!("{{ {} }}", inner.join(", "))
+            if inner.is_empty() {
+                "{}".to_owned()
+            } else {
+                format!("{{ {} }}", inner.join(", "))
+            }
         }
         Value::Dynamic(dynamic) => literal(&dynamic.value),
     }

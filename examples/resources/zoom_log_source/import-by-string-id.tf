@@ -1,0 +1,4 @@
+import {
+  to = zoom_log_source.corp
+  id = "src_01hzy3v5k8e2m4q6r8t0w2x4y6" # or the name
+}
