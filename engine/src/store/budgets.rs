@@ -36,7 +36,8 @@ impl Store {
         })
     }
 
-    /// Counts requests of an account; those of a poll that crossed midnight do not undo the new day's. `remaining` is what Zoom's own header said last.
+    /// Counts requests of an account; those of a poll that crossed midnight do not undo the new day's. `remaining` is
+    /// what Zoom's own header said last.
     pub async fn spend(
         &self,
         account: &str,
