@@ -43,23 +43,34 @@ fn report_problem(
         "" => String::new(),
         id => format!(" Request id: `{id}`."),
     };
-    let trailer = format!("\n\nCode: `{}`.{request}", problem.code);
     let several: Vec<FieldError> = if problem.errors.is_empty() {
         vec![FieldError {
             field: problem
                 .field
                 .clone()
                 .unwrap_or_else(|| usual_field(problem).to_owned()),
+            code: problem.code.clone(),
             detail: problem.detail.clone(),
         }]
     } else {
         problem.errors.clone()
     };
     for error in several {
-        let detail = format!("{}{trailer}", sentence(&error.field, &error.detail));
+        let code = Code::from_word(&error.code);
+        let title = code.map_or(problem.title.as_str(), |code| code.title());
+        // The rules of specs are written to stand behind the field's name. Everything else speaks for itself.
+        let subject = match code {
+            Some(Code::InvalidSpec) => error.field.as_str(),
+            _ => "",
+        };
+        let detail = format!(
+            "{}\n\nCode: `{}`.{request}",
+            sentence(subject, &error.detail),
+            error.code
+        );
         match attribute_path(&error.field, attributes, config) {
-            Some(path) => diagnostics.attribute_error(path, problem.title.clone(), detail),
-            None => diagnostics.error(problem.title.clone(), detail),
+            Some(path) => diagnostics.attribute_error(path, title, detail),
+            None => diagnostics.error(title, detail),
         }
     }
 }
@@ -74,7 +85,7 @@ fn usual_field(problem: &Problem) -> &'static str {
     }
 }
 
-/// Makes a sentence of what the engine says of a field: either it is one, or it begins with the verb.
+/// Makes a sentence of what the engine says: either it is one, or it begins with the verb, and `field` is its subject.
 pub fn sentence(field: &str, detail: &str) -> String {
     let begins_low = detail.chars().next().is_some_and(char::is_lowercase);
     let end = if detail.ends_with(['.', '!', '?']) {

@@ -124,6 +124,8 @@ impl fmt::Display for Code {
 pub struct FieldError {
     /// The field, dotted from the root of the spec; empty for the spec as a whole.
     pub field: String,
+    /// The stable word to branch on, which may be another one for each field.
+    pub code: String,
     /// What is wrong and what a good value is.
     pub detail: String,
 }
@@ -145,7 +147,7 @@ pub struct Problem {
     /// The field at fault, dotted from the root of the spec, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// All the fields at fault, where there are several.
+    /// All that is wrong, where it is several things.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// Names this request in the engine's log.

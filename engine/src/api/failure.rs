@@ -93,6 +93,7 @@ impl Failure {
         if breaches.len() > 1 {
             let errors = breaches.into_iter().map(|breach| FieldError {
                 field: breach.field,
+                code: breach.code.as_str().to_owned(),
                 detail: breach.detail,
             });
             problem.errors = errors.collect();

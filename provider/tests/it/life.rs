@@ -263,8 +263,22 @@ fn an_old_start_is_no_mistake_once_it_is_in_the_state() {
     engine.change("src_", |stored| {
         stored.spec["start_from"] = json!("2020-01-01T00:00:00Z");
     });
-    terraform.write(&old.replace("00:00:00Z", "01:00:00+01:00"));
+    let respelled = old.replace("00:00:00Z", "01:00:00+01:00");
+    terraform.write(&respelled);
     terraform.plan().code(0);
+
+    // It stands in the way of no other change, and another instant is judged anew.
+    terraform.write(&respelled.replace("\"n\"", "\"renamed\""));
+    terraform.plan().code(2).says("1 to change");
+    terraform.apply().code(0);
+    terraform.plan().code(0);
+    let stored = engine.catalog().objects.values().next().unwrap().spec.clone();
+    assert_eq!(
+        (&stored["name"], &stored["start_from"]),
+        (&json!("renamed"), &json!("2020-01-01T00:00:00Z"))
+    );
+    terraform.write(&old.replace("2020-01-01T00", "2020-01-01T05"));
+    terraform.plan().code(1).says("is older than Zoom keeps");
 }
 
 #[test]

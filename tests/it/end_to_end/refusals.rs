@@ -111,6 +111,64 @@ async fn a_scope_that_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn each_log_type_that_is_refused_is_told_by_itself() {
+    let refused = Refused::new().await;
+    let words = |errors: &[Value]| -> Vec<(String, String)> {
+        errors
+            .iter()
+            .map(|error| {
+                let line = error["snippet"]["code"].as_str().unwrap_or_default();
+                assert!(line.trim_start().starts_with("log_types"), "{error:#}");
+                let word = |member: &str| error[member].as_str().unwrap().to_owned();
+                (word("summary"), word("detail"))
+            })
+            .collect()
+    };
+    let told = |errors: &[(String, String)], summary: &str, detail: [&str; 2]| {
+        errors.iter().any(|(title, text)| {
+            let ends = format!("Code: `{}`. Request id", detail[1]);
+            title == summary && text.starts_with("The ") && text.contains(detail[0]) && text.contains(&ends)
+        })
+    };
+
+    refused.terraform.write("main.tf", &refused.hcl.text());
+    refused
+        .stage
+        .sim
+        .change_app(CLIENT, |app| app.scopes = Vec::new());
+    let errors = words(&refused.terraform.failing_apply().await);
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    let title = "The Zoom app lacks a scope";
+    for scope in ["operation_logs", "user_activities"] {
+        assert!(told(&errors, title, [scope, "zoom_missing_scope"]), "{errors:#?}");
+    }
+
+    // For two reasons, each with its own title and code.
+    let permissions = Permissions {
+        sign_in_sign_out: false,
+        ..Permissions::default()
+    };
+    refused.stage.sim.change_app(CLIENT, |app| {
+        app.scopes = vec!["report:read:user_activities:admin".to_owned()];
+    });
+    refused
+        .stage
+        .sim
+        .tune(ACCOUNT, |behaviour| behaviour.permissions = permissions);
+    let errors = words(&refused.terraform.failing_apply().await);
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    assert!(
+        told(&errors, title, ["operation_logs", "zoom_missing_scope"]),
+        "{errors:#?}"
+    );
+    let permission = ["activity report", "zoom_missing_permission"];
+    assert!(
+        told(&errors, "The Zoom role lacks a permission", permission),
+        "{errors:#?}"
+    );
+}
+
+#[tokio::test]
 async fn a_role_permission_or_a_plan_that_is_too_small() {
     let refused = Refused::new().await;
     let permissions = Permissions {
