@@ -23,7 +23,7 @@ such as the health of each log type, is in the data source `zoom_log_source_stat
 
 The app is made in the Zoom App Marketplace, as a **Server-to-Server OAuth** app with the scopes \
 `report:read:operation_logs:admin` and `report:read:user_activities:admin` (classic: `report:read:admin`). The role of \
-the app's owner needs *Usage Reports*, *Admin Activity Logs* and *Sign In / Sign Out*.";
+the app's owner needs *Usage Reports*, *Admin Activity Logs* and *Sign In/Sign Out*.";
 
 const DESTINATION: &str = "\
 An event is delivered at least once, in the order in which it was collected. What a destination refuses for good \
