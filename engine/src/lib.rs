@@ -60,6 +60,9 @@ use crate::{
     zoom::Zoom,
 };
 
+/// What a feed's lease lasts beyond the longest that one question to Zoom can take.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
 /// How much longer than the API's own deadline the drain waits.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 
@@ -218,6 +221,8 @@ fn workers(
         gates: Gates::default(),
         wakes: wakes.clone(),
         owner: owner.into(),
+        // A page may need a token before it, and both once more when Zoom no longer honours the token.
+        lease: config.zoom.request_timeout * 4 + LEASE_MARGIN,
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
         daily_request_budget: config.zoom.daily_request_budget.into(),

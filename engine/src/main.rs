@@ -83,6 +83,8 @@ fn serve(config: Config) -> ExitCode {
         stopped.cancel();
         io::Result::Ok(served.await)
     });
+    // A file system that hangs must not keep the process: what was committed is on disk.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match served {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => failed(&error),

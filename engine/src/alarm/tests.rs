@@ -95,7 +95,12 @@ impl Scene {
         panic!("the worker finds no end");
     }
 
+    /// Judges as an engine that has been running all the while.
     async fn judge(&self) -> Next {
+        self.judge_as_started(jiff::Timestamp::MIN).await
+    }
+
+    async fn judge_as_started(&self, started: jiff::Timestamp) -> Next {
         let engine = EngineView {
             engine_id: "eng_1".to_owned(),
             version: "0".to_owned(),
@@ -103,9 +108,10 @@ impl Scene {
         };
         let noticed = Arc::clone(&self.noticed);
         let (store, clock) = (self.fixture.store.clone(), self.fixture.clock.clone());
-        let worker = AlarmWorker::new(store, clock, Telemetry::new(), engine, move || {
+        let mut worker = AlarmWorker::new(store, clock, Telemetry::new(), engine, move || {
             noticed.fetch_add(1, Ordering::Relaxed);
         });
+        worker.started = started;
         self.settle(worker).await
     }
 
@@ -454,4 +460,28 @@ async fn a_notice_has_one_sender_at_a_time() {
     );
     assert!(store.settle_notice(&again, &sent).await.unwrap().is_ok());
     assert!(store.claim_notice("two", minute).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_engine_that_was_away_polls_before_its_absence_raises_an_alarm() {
+    let scene = Scene::new().await;
+    let fixture = &scene.fixture;
+    fixture.append(scene.feeds[0], &["1"]).await;
+    fixture.polled(scene.feeds[0], None).await;
+    scene.judge().await;
+    fixture.time.advance(5 * HOUR);
+    let started = fixture.now();
+    scene.judge_as_started(started).await;
+    assert_eq!(
+        scene.state().await,
+        AlarmState::Ok,
+        "nothing was polled since the start"
+    );
+    fixture.time.advance(Duration::from_mins(2));
+    scene.judge_as_started(started).await;
+    assert_eq!(
+        scene.state().await,
+        AlarmState::Alarm,
+        "still nothing, and there was time"
+    );
 }

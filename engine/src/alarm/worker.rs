@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use engine_api::EngineView;
+use engine_api::{AlarmState, EngineView};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use crate::{
 /// So many alarms are judged in one transaction.
 const STEP: u32 = 100;
 const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// An engine that was away for long is given so much time to poll before its own absence raises an alarm.
+const WARM_UP: Duration = Duration::from_mins(1);
 
 /// Judges drop-off alarms.
 pub struct AlarmWorker {
@@ -31,6 +33,7 @@ pub struct AlarmWorker {
     clock: Clock,
     telemetry: Telemetry,
     engine: EngineView,
+    pub(super) started: Timestamp,
     noticed: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -45,6 +48,7 @@ impl AlarmWorker {
         noticed: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         Self {
+            started: clock.now(),
             store,
             clock,
             telemetry,
@@ -90,6 +94,17 @@ impl AlarmWorker {
             after: alarm.spec.after.get(),
         };
         let verdict = judge(&facts, now);
+        let warm = later(self.started, WARM_UP);
+        let unheard = alarm.trouble.is_none() && alarm.last_success_at.is_none_or(|at| at < self.started);
+        if now < warm && unheard && verdict.state == AlarmState::Alarm && alarm.state != AlarmState::Alarm {
+            // The first poll after a start says whether Zoom is quiet or the collection broken, or ends the silence.
+            return Judged {
+                state: alarm.state,
+                cause: alarm.cause.clone(),
+                due_at: warm,
+                notices: Vec::new(),
+            };
+        }
         let mut notices = Vec::new();
         if is_told(alarm.state, verdict.state) {
             let (from, to) = (alarm.state.as_str(), verdict.state.as_str());

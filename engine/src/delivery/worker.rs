@@ -106,7 +106,15 @@ impl DeliveryWorker {
             return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
         };
         let span = info_span!("lane", destination.id = %lane.claim.destination);
-        self.deliver(lane, stop).instrument(span).await?;
+        let claim = lane.claim.clone();
+        if let Err(error) = self.deliver(lane, stop).instrument(span).await {
+            // A passing fault of the store must not hold the lane for as long as its lease lasts.
+            let again = later(self.clock.now(), STORE_PAUSE);
+            if let Err(error) = self.store.release_lane(&claim, Some(again)).await {
+                debug!(error = error.chain(), "the lane is left to its lease");
+            }
+            return Err(error);
+        }
         Ok(Next::Again)
     }
 

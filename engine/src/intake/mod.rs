@@ -38,8 +38,6 @@ use crate::{
     zoom::Zoom,
 };
 
-/// How long a claim holds without being renewed. A killed engine's feeds are polled again after this.
-const LEASE: Duration = Duration::from_secs(30);
 /// How long the worker waits after the store failed before it looks again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -62,6 +60,8 @@ pub struct Intake {
     pub wakes: Wakes,
     /// This process, in leases.
     pub owner: Arc<str>,
+    /// How long a claim holds without being renewed; longer than one question to Zoom can take.
+    pub lease: Duration,
     /// How far back a sweep reads.
     pub late_window: Duration,
     /// How often there is a sweep.
@@ -80,7 +80,7 @@ impl Intake {
     }
 
     fn lease_until(&self) -> Timestamp {
-        crate::retry::later(self.clock.now(), LEASE)
+        crate::retry::later(self.clock.now(), self.lease)
     }
 }
 

@@ -22,6 +22,14 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
+/// How a poll ended that was not stopped.
+enum Came {
+    /// Its reads are done; `hurry` when there are further windows to read.
+    Through { hurry: bool },
+    /// The budget allows nothing before that instant.
+    ToWait { until: Timestamp },
+}
+
 /// Why a poll ended before its time.
 #[derive(Debug)]
 pub(super) enum Stopped {
@@ -51,12 +59,15 @@ impl Intake {
         let now = self.clock.now();
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
-            Ok(None) => (
-                PollOutcome::Succeeded,
-                PollEnd::Succeeded,
-                self.next_due(&feed, began, now),
-            ),
-            Ok(Some(until)) => {
+            Ok(Came::Through { hurry }) => {
+                let due = if hurry {
+                    now
+                } else {
+                    later(began, interval).max(now)
+                };
+                (PollOutcome::Succeeded, PollEnd::Succeeded, due)
+            }
+            Ok(Came::ToWait { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
                 (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
             }
@@ -67,7 +78,13 @@ impl Intake {
                     .add(&PollLabels::of(feed.key.log_type, PollOutcome::Fenced), 1);
                 return;
             }
-            Err(Stopped::Stopping) => (PollOutcome::Succeeded, PollEnd::Succeeded, now),
+            Err(Stopped::Stopping) => {
+                // Neither a success nor a failure: whoever polls next begins where this poll broke off.
+                if let Err(error) = self.store.hand_back_feed(feed.id, feed.fence).await {
+                    warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back");
+                }
+                return;
+            }
             Err(Stopped::Store(error)) => {
                 // Nothing can be noted where nothing can be written; the lease lapses and the feed is polled again.
                 warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
@@ -105,13 +122,13 @@ impl Intake {
         }
     }
 
-    /// Does the reads that are wanted; `Some` when the budget allows nothing before that instant.
+    /// Does the reads that are wanted.
     async fn reads(
         &self,
         feed: &mut ClaimedFeed,
         began: Timestamp,
         stop: &CancellationToken,
-    ) -> Result<Option<Timestamp>, Stopped> {
+    ) -> Result<Came, Stopped> {
         let today = Day::of(began);
         let account = self.zoom.budget_key(&feed.spec.account_id);
         let budget = self.store.budget(&account, today).await?;
@@ -121,7 +138,7 @@ impl Intake {
             .budget_remaining
             .set(&SourceLabels::of(feed.key.source.as_str()), left as f64);
         let frugal = match budget.allowance(self.daily_request_budget, began) {
-            Allowance::Nothing(until) => return Ok(Some(until)),
+            Allowance::Nothing(until) => return Ok(Came::ToWait { until }),
             Allowance::Frugal => true,
             Allowance::Free => false,
         };
@@ -135,15 +152,31 @@ impl Intake {
             )
             .await;
         // Older days only behind the tail, and only while there is enough budget for the days to come.
+        let mut hurry = false;
         if let (Ok(()), false, Some(older)) = (&result, frugal, plan::next_backfill(&feed.checkpoint, began))
         {
-            result = reader.read(feed, older).await;
+            match reader.read(feed, older).await {
+                Ok(()) => hurry = plan::next_backfill(&feed.checkpoint, began) != Some(older),
+                // The feed itself is current; its older days are tried again at the next poll.
+                Err(Stopped::Zoom(error)) if !matches!(error, zoom::Error::DayUsedUp { .. }) => {
+                    warn!(feed = %feed.key, %error, "older days cannot be read");
+                }
+                Err(stopped) => result = Err(stopped),
+            }
+        }
+        if reader.appended() {
+            self.wakes.wake();
         }
         let (requests, remaining) = (reader.requests(), reader.remaining_today());
-        self.store
-            .spend(&account, today, requests, remaining, None)
-            .await?;
-        result.map(|()| None)
+        if let Err(error) = self.store.spend(&account, today, requests, remaining, None).await {
+            warn!(feed = %feed.key, error = error.chain(), "cannot count the requests of a poll");
+        }
+        result?;
+        let next = plan::next_current(&feed.checkpoint, &cadence, self.clock.now(), true);
+        let behind = matches!(next, plan::Read::Sweep(window) if window.to < today);
+        Ok(Came::Through {
+            hurry: hurry || behind,
+        })
     }
 
     /// The credential, with its secret opened or read from where the spec says.
@@ -175,28 +208,8 @@ impl Intake {
         let account = self.zoom.budget_key(&feed.spec.account_id);
         info!(feed = %feed.key, %until, "the Zoom requests of the day are used up");
         let today = Day::of(self.clock.now());
-        if let Err(error) = self.store.spend(&account, today, 0, Some(0), Some(until)).await {
+        if let Err(error) = self.store.spend(&account, today, 0, None, Some(until)).await {
             warn!(feed = %feed.key, error = error.chain(), "cannot note the pause of an account");
-        }
-    }
-
-    /// When the feed is to be polled next: on its interval, or at once while older days are still open.
-    fn next_due(&self, feed: &ClaimedFeed, began: Timestamp, now: Timestamp) -> Timestamp {
-        let interval = feed.spec.poll_interval.get();
-        let cadence = self.cadence(interval);
-        let behind = matches!(
-            plan::next_current(&feed.checkpoint, &cadence, now, true),
-            plan::Read::Sweep(window) if window.to < Day::of(now)
-        );
-        let older = feed
-            .checkpoint
-            .backfill
-            .as_ref()
-            .is_some_and(|backfill| backfill.unconfirmed.as_ref().is_none_or(|open| open.tries < 2));
-        if behind || older {
-            now
-        } else {
-            later(began, interval).max(now)
         }
     }
 

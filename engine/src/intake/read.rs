@@ -37,6 +37,7 @@ pub(super) struct Reader<'a> {
     labeller: Labeller,
     requests: u64,
     remaining_today: Option<u64>,
+    appended: bool,
 }
 
 /// How far a read came.
@@ -44,7 +45,10 @@ enum Progress {
     /// To the last page.
     Complete(Tally),
     /// To a page whose rows are all known, which is enough for a tail.
-    Known,
+    Known {
+        /// Rows were seen more often than is certain.
+        surplus: bool,
+    },
 }
 
 impl<'a> Reader<'a> {
@@ -62,12 +66,18 @@ impl<'a> Reader<'a> {
             labeller: Labeller::default(),
             requests: 0,
             remaining_today: None,
+            appended: false,
         }
     }
 
     /// Requests made so far, answered or not.
     pub(super) fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// Whether there are new events.
+    pub(super) fn appended(&self) -> bool {
+        self.appended
     }
 
     /// What Zoom said last about the requests that are left today.
@@ -96,18 +106,16 @@ impl<'a> Reader<'a> {
         checkpoint.wants_sweep = wanted_sweep;
         let mut events = NewEvents::default();
         match progress {
-            Progress::Known => plan::advance(&mut checkpoint, read, began, pages, End::TailKnown),
+            Progress::Known { surplus } => {
+                // What was appended before a restart is known by now, and hides what lay behind it.
+                let unsettled = surplus || restarts > 0;
+                plan::advance(&mut checkpoint, read, began, pages, End::TailKnown { unsettled });
+            }
             Progress::Complete(mut tally) => {
                 for day in tally.missing_for_verdict() {
                     tally.load(day, self.intake.store.known(feed.id, day).await?);
                 }
-                let previous = match read {
-                    Read::Backfill(_) => checkpoint
-                        .backfill
-                        .as_ref()
-                        .and_then(|open| open.unconfirmed.as_ref()),
-                    Read::Tail(_) | Read::Sweep(_) | Read::Closed(_) => checkpoint.unconfirmed.as_ref(),
-                };
+                let previous = plan::open_read(&checkpoint, read);
                 let verdict = tally.finish(previous);
                 plan::advance(&mut checkpoint, read, began, pages, End::from(&verdict));
                 if let Verdict::Confirmed(rows) = verdict {
@@ -133,7 +141,7 @@ impl<'a> Reader<'a> {
         read: Read,
         pages: &mut u64,
     ) -> Result<Progress, Stopped> {
-        let page_size = plan::page_size(&feed.checkpoint);
+        let page_size = plan::page_size(&feed.checkpoint, read);
         let mut tally = Tally::new(read.window(), page_size);
         let mut page_token: Option<String> = None;
         let mut seen_tokens = std::collections::HashSet::new();
@@ -174,7 +182,9 @@ impl<'a> Reader<'a> {
             match page.next_page_token {
                 None => return Ok(Progress::Complete(tally)),
                 Some(_) if all_known && matches!(read, Read::Tail(_)) && newest_first(&rows) => {
-                    return Ok(Progress::Known);
+                    return Ok(Progress::Known {
+                        surplus: tally.has_surplus(),
+                    });
                 }
                 // A token that comes again, or a page without rows that promises more, would go on for ever.
                 Some(token) if rows.is_empty() || !seen_tokens.insert(token.clone()) => {
@@ -276,17 +286,19 @@ impl<'a> Reader<'a> {
     }
 
     async fn commit(
-        &self,
+        &mut self,
         feed: &mut ClaimedFeed,
         events: NewEvents,
         checkpoint: Checkpoint,
     ) -> Result<(), Stopped> {
+        let any = events.count() > 0;
         let committed = self
             .intake
             .store
             .commit_intake(feed.id, feed.fence, events, &checkpoint)
             .await?;
         committed.map_err(|_| Stopped::Fenced)?;
+        self.appended |= any;
         feed.checkpoint = checkpoint;
         Ok(())
     }

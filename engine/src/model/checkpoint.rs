@@ -18,7 +18,7 @@ pub struct Checkpoint {
     pub watermark: Timestamp,
     /// When the last complete sweep up to today began.
     pub swept_at: Option<Timestamp>,
-    /// A sweep is due whatever the clock says: a tail was cut off, or a read saw more rows than are certain.
+    /// A sweep is due whatever the clock says: a tail was cut off, or saw what only a complete read can settle.
     pub wants_sweep: bool,
     /// The last complete read whose counts are not certain yet.
     pub unconfirmed: Option<ReadSummary>,

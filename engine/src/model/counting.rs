@@ -145,6 +145,11 @@ impl Tally {
         certain
     }
 
+    /// Whether more rows were seen than are certain.
+    pub fn has_surplus(&self) -> bool {
+        !self.surplus.is_empty()
+    }
+
     /// Rows that were read.
     pub fn rows(&self) -> u64 {
         self.rows

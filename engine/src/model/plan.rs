@@ -61,9 +61,24 @@ const PATIENCE: u32 = 6;
 /// Rows a page of a complete read; they alternate so that page edges move between reads.
 const PAGE_SIZES: [u32; 2] = [300, 293];
 
-/// The page size of the next read.
-pub fn page_size(checkpoint: &Checkpoint) -> u32 {
-    PAGE_SIZES[usize::from(!checkpoint.reads.is_multiple_of(2))]
+/// The page size of a read: another one than that of the read it is to confirm, else they alternate.
+pub fn page_size(checkpoint: &Checkpoint, read: Read) -> u32 {
+    let [one, other] = PAGE_SIZES;
+    match open_read(checkpoint, read).filter(|open| open.window == read.window()) {
+        Some(open) if open.page_size == one => other,
+        Some(_) => one,
+        None if checkpoint.reads.is_multiple_of(2) => one,
+        None => other,
+    }
+}
+
+/// The complete read whose counts this one may confirm.
+pub fn open_read(checkpoint: &Checkpoint, read: Read) -> Option<&ReadSummary> {
+    match read {
+        Read::Tail(_) => None,
+        Read::Sweep(_) | Read::Closed(_) => checkpoint.unconfirmed.as_ref(),
+        Read::Backfill(_) => checkpoint.backfill.as_ref()?.unconfirmed.as_ref(),
+    }
 }
 
 /// The read that keeps a feed current: a sweep where one is due, else the tail. `frugal` is set when the request
@@ -74,17 +89,17 @@ pub fn next_current(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, 
         .swept_at
         .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
     let behind = Day::of(checkpoint.watermark) < today.plus(-1);
-    let impatient = checkpoint
+    let confirm = checkpoint
         .unconfirmed
         .as_ref()
-        .is_none_or(|open| open.tries < PATIENCE);
-    let wanted = checkpoint.wants_sweep && impatient;
-    if frugal && !behind && checkpoint.swept_at.is_some() || !(due || wanted) {
+        .is_some_and(|open| open.tries < PATIENCE);
+    let wait = frugal && !behind && checkpoint.swept_at.is_some();
+    if wait || !(due || confirm || checkpoint.wants_sweep) {
         return tail(checkpoint, now);
     }
     let window = sweep_window(checkpoint, cadence, now);
     match closed_window(checkpoint, today) {
-        Some(closed) if !due => Read::Closed(closed),
+        Some(closed) if !due && !checkpoint.wants_sweep => Read::Closed(closed),
         _ => Read::Sweep(window),
     }
 }
@@ -121,16 +136,22 @@ fn sweep_window(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp) -> W
         .backfill
         .as_ref()
         .map_or(checkpoint.start, |backfill| backfill.until.plus(1));
+    // However far it reaches back, a window must end behind the watermark, or nothing would ever move.
+    let reach = reach.max(
+        Day::of(checkpoint.watermark)
+            .min(today)
+            .plus(2 - Window::MAX_DAYS),
+    );
     let from = reach.max(first).max(oldest(now)).min(today);
     Window::new(from, from.plus(Window::MAX_DAYS - 1).min(today))
 }
 
-/// The closed days to confirm by themselves: only closed days are uncertain, and a read that held today disagreed, or
-/// such a read has begun.
+/// The closed days to confirm by themselves, where some are uncertain: a read that held today disagreed, or such a read
+/// has begun.
 fn closed_window(checkpoint: &Checkpoint, today: Day) -> Option<Window> {
     let open = checkpoint.unconfirmed.as_ref()?;
     let begun = open.window.to < today;
-    let closed = open.newest_surplus < today && open.newest_surplus != Day::UNDATED;
+    let closed = open.oldest_surplus < today && open.oldest_surplus != Day::UNDATED;
     let disagreed = open.tries >= 2;
     (closed && (begun || disagreed) && open.window.from < today)
         .then(|| Window::new(open.window.from, open.window.to.min(today.plus(-1))))
@@ -149,7 +170,10 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 #[derive(Debug)]
 pub enum End {
     /// The tail reached rows that are all known.
-    TailKnown,
+    TailKnown {
+        /// Only a complete read can settle what it saw on the way.
+        unsettled: bool,
+    },
     /// All pages were read.
     Complete(Option<ReadSummary>),
 }
@@ -171,49 +195,61 @@ pub fn underway(checkpoint: &mut Checkpoint, read: Read) {
 
 /// Moves the checkpoint over a read that began at `began` (law L4: by complete reads only, never back).
 pub fn advance(checkpoint: &mut Checkpoint, read: Read, began: Timestamp, pages: u64, end: End) {
-    let End::Complete(open) = end else { return };
-    checkpoint.reads += 1;
-    let today = Day::of(began);
-    let window = read.window();
-    match read {
-        Read::Tail(_) | Read::Sweep(_) => {
-            // The claim reaches only as far as the reads join: no unread day may lie before the window.
-            if window.from <= Day::of(checkpoint.watermark) {
-                let end = if window.to >= today {
-                    began
-                } else {
-                    window.to.plus(1).start()
-                };
-                // Nor may a day of which rows were seen that are not in the log yet.
-                let certain = match &open {
-                    Some(open) if open.oldest_surplus != Day::UNDATED => open.oldest_surplus.start(),
-                    _ => began,
-                };
-                checkpoint.watermark = checkpoint.watermark.max(end.min(certain).min(began));
-            }
-            let whole = matches!(read, Read::Sweep(_)) && window.to >= today;
-            if whole {
-                checkpoint.swept_at = Some(began);
-            }
-            if open.is_some() || whole {
-                checkpoint.wants_sweep = open.is_some();
-                checkpoint.unconfirmed = open;
-            }
+    let open = match end {
+        End::TailKnown { unsettled } => {
+            checkpoint.wants_sweep |= unsettled;
+            return;
         }
-        Read::Closed(_) => {
-            checkpoint.wants_sweep = open.is_some();
+        End::Complete(open) => open,
+    };
+    checkpoint.reads += 1;
+    let window = read.window();
+    if !matches!(read, Read::Backfill(_)) {
+        claim(checkpoint, window, began, open.as_ref());
+    }
+    match read {
+        Read::Tail(_) => checkpoint.wants_sweep |= open.is_some(),
+        Read::Sweep(_) => {
+            if window.to >= Day::of(began) {
+                checkpoint.swept_at = Some(began);
+                checkpoint.wants_sweep = false;
+            }
             checkpoint.unconfirmed = open;
         }
+        // What is still open of today is looked at by the next sweep that is due: asking at each poll of a busy day
+        // would only spend the budget.
+        Read::Closed(_) => checkpoint.unconfirmed = open,
         Read::Backfill(_) => {
             if let Some(backfill) = &mut checkpoint.backfill {
-                let certain = open.is_none();
-                backfill.unconfirmed = open;
-                if certain && step(backfill, window, pages) {
+                // Days that are long over do not go on changing; where they seem to, rows have vanished at Zoom, and
+                // no further read would agree either.
+                let settled = open.as_ref().is_none_or(|open| open.tries >= PATIENCE);
+                backfill.unconfirmed = open.filter(|_| !settled);
+                if settled && step(backfill, window, pages) {
                     checkpoint.backfill = None;
                 }
             }
         }
     }
+}
+
+/// Moves the watermark as far as a complete read allows.
+fn claim(checkpoint: &mut Checkpoint, window: Window, began: Timestamp, open: Option<&ReadSummary>) {
+    // No unread day may lie before the window, but for days that Zoom itself has dropped.
+    if window.from > Day::of(checkpoint.watermark).max(oldest(began)) {
+        return;
+    }
+    let end = if window.to >= Day::of(began) {
+        began
+    } else {
+        window.to.plus(1).start()
+    };
+    // Nor may a day be claimed of which rows were seen that are not in the log yet.
+    let certain = match open {
+        Some(open) if open.oldest_surplus != Day::UNDATED => open.oldest_surplus.start(),
+        _ => began,
+    };
+    checkpoint.watermark = checkpoint.watermark.max(end.min(certain).min(began));
 }
 
 /// Moves a backfill behind a window that is complete; `true` when nothing is left of it.

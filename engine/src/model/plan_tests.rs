@@ -90,6 +90,62 @@ fn a_tail_that_broke_off_asks_for_a_sweep() {
 }
 
 #[test]
+fn a_confirming_read_never_has_the_size_of_the_read_it_confirms() {
+    let now = at("2024-05-10T12:00:00Z");
+    let mut checkpoint = Checkpoint::new(day("2024-05-01"), now);
+    let backfill = next_backfill(&checkpoint, now).unwrap();
+    let first = page_size(&checkpoint, backfill);
+    let summary = ReadSummary {
+        window: backfill.window(),
+        page_size: first,
+        rows: 5,
+        digest: 0,
+        oldest_surplus: day("2024-05-01"),
+        newest_surplus: day("2024-05-01"),
+        tries: 1,
+    };
+    advance(&mut checkpoint, backfill, now, 1, End::Complete(Some(summary)));
+    // A quiet account's tail is a complete read too, and must not shift the sizes.
+    for _ in 0..3 {
+        assert_eq!(next_backfill(&checkpoint, now), Some(backfill));
+        assert_ne!(page_size(&checkpoint, backfill), first);
+        let tail = tail(&checkpoint, now);
+        advance(&mut checkpoint, tail, now, 1, End::Complete(None));
+    }
+}
+
+#[test]
+fn days_that_zoom_has_dropped_are_no_gap_of_ours() {
+    let mut checkpoint = Checkpoint::new(day("2024-01-01"), at("2024-01-01T12:00:00Z"));
+    let mut now = at("2024-08-20T00:30:00Z");
+    let mut sweeps = 0;
+    while Day::of(checkpoint.watermark) < Day::of(now) {
+        let read = next_current(&checkpoint, &CADENCE, now, false);
+        advance(&mut checkpoint, read, now, 9, End::Complete(None));
+        now = now.checked_add(SignedDuration::from_secs(1)).unwrap();
+        sweeps += 1;
+        assert!(sweeps < 20, "{:?}", checkpoint.watermark);
+    }
+}
+
+#[test]
+fn the_longest_late_window_does_not_stop_the_watermark() {
+    let cadence = Cadence {
+        late_window: Duration::from_hours(24 * 30),
+        ..CADENCE
+    };
+    let mut now = at("2024-03-01T00:30:00Z");
+    let mut checkpoint = Checkpoint::new(day("2024-01-01"), now);
+    checkpoint.backfill = None;
+    for _ in 0..5 {
+        let read = next_current(&checkpoint, &cadence, now, false);
+        advance(&mut checkpoint, read, now, 9, End::Complete(None));
+        assert_eq!(checkpoint.watermark, now);
+        now = now.checked_add(SignedDuration::from_hours(20)).unwrap();
+    }
+}
+
+#[test]
 fn the_claim_ends_before_a_day_whose_counts_are_open() {
     let now = at("2024-05-10T12:00:00Z");
     let mut checkpoint = Checkpoint::new(day("2024-05-08"), now);
@@ -195,7 +251,7 @@ proptest! {
                 let before = checkpoint.watermark;
                 match outcome {
                     0 => underway(&mut checkpoint, read),
-                    1 if matches!(read, Read::Tail(_)) => advance(&mut checkpoint, read, now, 3, End::TailKnown),
+                    1 if matches!(read, Read::Tail(_)) => advance(&mut checkpoint, read, now, 3, End::TailKnown { unsettled: false }),
                     _ => {
                         complete.extend((0..window.days()).map(|offset| (window.from.plus(offset), now)));
                         advance(&mut checkpoint, read, now, 3, End::Complete(None));

@@ -36,7 +36,8 @@ impl Store {
         })
     }
 
-    /// Counts requests of an account. `remaining` is what Zoom's own header said last.
+    /// Counts requests of an account; those of a poll that crossed midnight do not undo the new day's. `remaining` is
+    /// what Zoom's own header said last.
     pub async fn spend(
         &self,
         account: &str,
@@ -50,10 +51,11 @@ impl Store {
         sqlx::query(
             "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (account) DO UPDATE SET
-                 used = CASE WHEN day = ?2 THEN used + ?3 ELSE ?3 END,
-                 remaining = CASE WHEN ?4 IS NOT NULL OR day <> ?2 THEN ?4 ELSE remaining END,
+                 used = CASE WHEN day = ?2 THEN used + ?3 WHEN day > ?2 THEN used ELSE ?3 END,
+                 remaining = CASE WHEN day > ?2 THEN remaining
+                                  WHEN ?4 IS NOT NULL OR day < ?2 THEN ?4 ELSE remaining END,
                  paused_until = CASE WHEN ?5 IS NULL THEN paused_until ELSE ?5 END,
-                 day = ?2",
+                 day = max(day, ?2)",
         )
         .bind(account)
         .bind(today.number())

@@ -11,6 +11,10 @@ use super::{
 };
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
 
+/// A poll that lies so far in the future, in milliseconds, was made by a clock that has been put back since; what it
+/// said about the next one is worth nothing.
+const CLOCK_SLACK: i64 = 300_000;
+
 /// What the store knows of a feed's health.
 #[derive(Debug, Clone)]
 pub struct FeedRow {
@@ -83,9 +87,11 @@ impl Store {
         // Most looks find nothing; only one that may find something waits for the writer's turn.
         let due: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM feed
-                 WHERE active = 1 AND due_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1))",
+                 WHERE active = 1 AND (due_at <= ?1 OR last_poll_at > ?2)
+                   AND (lease_until IS NULL OR lease_until <= ?1))",
         )
         .bind(now)
+        .bind(now + CLOCK_SLACK)
         .fetch_one(self.read())
         .await?;
         if !due {
@@ -95,13 +101,15 @@ impl Store {
         let row = sqlx::query(
             "UPDATE feed SET lease_owner = ?1, lease_until = ?2, fence = fence + 1 WHERE id = (
                  SELECT id FROM feed
-                 WHERE active = 1 AND due_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?3)
+                 WHERE active = 1 AND (due_at <= ?3 OR last_poll_at > ?4)
+                   AND (lease_until IS NULL OR lease_until <= ?3)
                  ORDER BY due_at LIMIT 1)
              RETURNING id, source_id, log_type, fence, checkpoint, failures",
         )
         .bind(owner)
         .bind(until.as_millisecond())
         .bind(now)
+        .bind(now + CLOCK_SLACK)
         .fetch_optional(&mut *write)
         .await?;
         let Some(row) = row else {
@@ -216,6 +224,17 @@ impl Store {
         } else {
             Err(Fenced)
         })
+    }
+
+    /// Ends a claim without a word about how the poll went: it was broken off, and the feed is still due.
+    pub async fn hand_back_feed(&self, id: i64, fence: Fence) -> Result<(), Error> {
+        let mut write = self.soft().await?;
+        sqlx::query("UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE id = ?1 AND fence = ?2")
+            .bind(id)
+            .bind(fence.0)
+            .execute(&mut *write)
+            .await?;
+        Ok(write.commit().await?)
     }
 
     /// Makes all feeds of a source due now; `false` when it has none that are polled.

@@ -145,20 +145,18 @@ impl Runner {
             woken.as_mut().enable();
             let due = match self.activate().await {
                 Next::Again => continue,
-                Next::At(due) => due.min(self.beat()),
-                Next::Idle => self.beat(),
+                Next::At(due) => due,
+                Next::Idle => Timestamp::MAX,
             };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = &mut woken => {}
                 () = self.clock.sleep_until(due) => {}
+                // By the monotonic clock: a wall clock that was put back must not silence anybody.
+                () = self.clock.sleep(IDLE_BEAT) => {}
             }
         }
         debug!(worker = self.worker.name(), "ended");
-    }
-
-    fn beat(&self) -> Timestamp {
-        later(self.clock.now(), IDLE_BEAT)
     }
 
     async fn activate(&self) -> Next {

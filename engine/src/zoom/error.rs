@@ -3,11 +3,16 @@
 //! The HTTP status decides first, then the code in the body, then words in the message: the same number means different
 //! things at different endpoints, and the body may not be JSON at all.
 
+use std::time::Duration;
+
 use engine_api::{Code, LogType};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use crate::http::{self, Response, StatusCode};
+use crate::{
+    http::{self, Response, StatusCode},
+    retry::later,
+};
 
 /// Why Zoom did not give what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -266,6 +271,7 @@ impl Error {
     /// A 429 speaks of the second or of the day: by its header, else its words, else how long it asks to wait.
     fn of_limit(answer: &Response, asked_at: Timestamp) -> Self {
         const LONG: SignedDuration = SignedDuration::from_mins(5);
+        const SLACK: Duration = Duration::from_mins(1);
         let until = answer.retry_after().map(|after| after.instant(asked_at));
         let header = answer.header("x-ratelimit-type").map(str::to_ascii_lowercase);
         let daily = match header.as_deref() {
@@ -279,10 +285,15 @@ impl Error {
         if !daily {
             return Self::Throttled { until };
         }
+        // The day ends at midnight UTC. What is later than that is a mistake, and what has passed already is the clock
+        // of a Zoom that is a moment behind ours.
         let midnight = crate::model::Day::of(asked_at).plus(1).start();
-        Self::DayUsedUp {
-            until: until.filter(|until| *until > asked_at).unwrap_or(midnight),
-        }
+        let until = match until {
+            None => midnight,
+            Some(until) if until > asked_at => until.min(later(midnight, SLACK)),
+            Some(_) => later(asked_at, SLACK),
+        };
+        Self::DayUsedUp { until }
     }
 }
 

@@ -73,6 +73,26 @@ fn a_daily_limit_is_known_in_every_form() {
     let http_date = [("retry-after", "Sat, 11 May 2024 00:00:00 GMT")];
     assert_eq!(report(429, &http_date, "{}"), midnight);
     assert_eq!(report(429, &[("retry-after", "43200")], "{}"), midnight);
+    let moment = Error::DayUsedUp {
+        until: "2024-05-10T12:01:00Z".parse().unwrap(),
+    };
+    let past = [
+        ("x-ratelimit-type", "Daily-limit"),
+        ("retry-after", "2024-05-10T12:00:00Z"),
+    ];
+    assert_eq!(
+        report(429, &past, words),
+        moment,
+        "a reset that has passed is a clock that is behind"
+    );
+    let year = [
+        ("x-ratelimit-type", "Daily-limit"),
+        ("retry-after", "2025-05-10T00:00:00Z"),
+    ];
+    let bounded = Error::DayUsedUp {
+        until: "2024-05-11T00:01:00Z".parse().unwrap(),
+    };
+    assert_eq!(report(429, &year, words), bounded, "no pause outlasts the day");
     assert_eq!(report(429, &[], words), midnight, "no header at all");
     assert_eq!(
         report(429, &[], &words.replace("429", "200")),
