@@ -1,8 +1,8 @@
 //! The resources: one implementation for every kind of object that users can declare.
 //!
 //! The state of a resource is the engine's view of it: the spec without secrets, the id, and the fingerprint of the
-//! stored secrets. A read is one request. An update reads the generation first and writes with it, so that nothing is
-//! overwritten that somebody else wrote in between.
+//! stored secrets. A read is one request. An update reads the generation first and writes with it. When somebody else
+//! writes at that very moment it begins anew, and the configuration wins.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::OnceLock};
 

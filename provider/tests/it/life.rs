@@ -282,6 +282,38 @@ fn an_old_start_is_no_mistake_once_it_is_in_the_state() {
 }
 
 #[test]
+fn a_refresh_asks_once_for_each_resource_and_a_plan_once_more_for_its_secret() {
+    const MANY: usize = 30;
+    let engine = Engine::start();
+    let terraform = Terraform::new(&engine);
+    let many = format!(
+        "resource \"zoom_log_source\" \"many\" {{\n  count = {MANY}\n  name = \"n-${{count.index}}\"\n  account_id = \
+         \"a\"\n  client_id = \"c\"\n  client_secret = var.secret\n}}\n"
+    );
+    terraform.write(&many);
+    terraform.apply().code(0);
+    let asked = || {
+        let requests = engine.requests();
+        let of = |method: &str| {
+            requests
+                .iter()
+                .filter(|request| request.starts_with(method))
+                .count()
+        };
+        (
+            of("GET /v1/sources/src_"),
+            of("POST /v1/sources/src_"),
+            requests.len(),
+        )
+    };
+    asked();
+    terraform.drift().code(0);
+    assert_eq!(asked(), (MANY, 0, MANY));
+    terraform.plan().code(0);
+    assert_eq!(asked(), (MANY, MANY, 2 * MANY));
+}
+
+#[test]
 fn an_engine_that_is_away_or_refuses_the_token_is_said_plainly() {
     let engine = Engine::start();
     let terraform = Terraform::new(&engine);
