@@ -150,11 +150,6 @@ impl Tally {
         !self.surplus.is_empty()
     }
 
-    /// Rows that were read.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Ends a complete read. `previous` is the last complete read that was left open, if it was of the same window.
     ///
     /// The days of [`Self::missing_for_verdict`] must have been loaded.
