@@ -11,7 +11,7 @@ use super::{Intake, read::Reader};
 use crate::{
     model::{Allowance, Day, plan},
     retry::{Backoff, chance, later},
-    store::{ClaimedFeed, PollEnd, catalog::SealedSecret},
+    store::{ClaimedFeed, PollEnd},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -39,7 +39,7 @@ pub(super) enum Stopped {
     Stopping,
     /// Zoom's answer.
     Zoom(zoom::Error),
-    /// The client secret cannot be had.
+    /// The client secret, or the consent, cannot be had.
     Secret(Code, String),
     /// The store failed.
     Store(crate::store::Error),
@@ -130,7 +130,7 @@ impl Intake {
         stop: &CancellationToken,
     ) -> Result<Came, Stopped> {
         let today = Day::of(began);
-        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         let budget = self.store.budget(&account, today).await?;
         let left = budget.left(self.daily_request_budget);
         #[expect(clippy::cast_precision_loss, reason = "a day's requests are far below 2^52")]
@@ -179,33 +179,16 @@ impl Intake {
         })
     }
 
-    /// The credential, with its secret opened or read from where the spec says.
-    ///
-    /// A reference is read at each poll, so that a secret that is rotated there is used at once.
+    /// What the feed's source shows to Zoom; a secret that is referred to is read at each poll.
     async fn credential(&self, feed: &ClaimedFeed) -> Result<Credential, Stopped> {
-        let opened = self
-            .vault
-            .secrets_of(
-                feed.key.source.as_str(),
-                &feed.spec,
-                feed.sealed.iter().map(SealedSecret::as_pair),
-            )
-            .await;
-        let mut opened = opened.map_err(|error| Stopped::Secret(error.code(), error.to_string()))?;
-        let client_secret = opened.remove("client_secret").ok_or_else(|| {
-            let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
-            Stopped::Secret(Code::MissingSecret, detail.to_owned())
-        })?;
-        Ok(Credential {
-            account_id: feed.spec.account_id.clone(),
-            client_id: feed.spec.client_id.clone(),
-            client_secret,
-        })
+        let source = feed.key.source.as_str();
+        let credential = self.credentials.of(source, &feed.spec, &feed.sealed).await;
+        credential.map_err(|unusable| Stopped::Secret(unusable.code, unusable.detail))
     }
 
     /// Zoom's daily limit is reached: the whole account waits.
     async fn pause(&self, feed: &ClaimedFeed, until: Timestamp) {
-        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         info!(feed = %feed.key, %until, "the Zoom requests of the day are used up");
         let today = Day::of(self.clock.now());
         if let Err(error) = self.store.spend(&account, today, 0, None, Some(until)).await {

@@ -17,6 +17,7 @@
 pub mod alarms;
 mod budgets;
 pub mod catalog;
+pub mod consents;
 pub mod dead_letters;
 pub mod delivery;
 mod error;
