@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod browser;
 pub mod delivered;
 pub mod engine;
 pub mod http;
@@ -21,5 +22,6 @@ pub mod receiver;
 pub mod rng;
 pub mod sim;
 pub mod terraform;
+pub mod visitor;
 pub mod wait;
 mod wire;
