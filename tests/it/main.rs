@@ -5,6 +5,7 @@
 mod bench;
 mod end_to_end;
 mod harness;
+mod pages;
 mod receiver;
 mod sim;
 mod tidy;

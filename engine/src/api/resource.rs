@@ -156,8 +156,9 @@ fn field_of(code: Code) -> Option<&'static str> {
     match code {
         Code::ZoomInvalidCredentials => Some("client_secret"),
         Code::ZoomUnknownAccount | Code::ZoomPlanTooLow => Some("account_id"),
-        Code::ZoomAppDisabled | Code::ZoomOwnerGone | Code::ZoomTokenRefused => Some("client_id"),
-        Code::ZoomWrongAppType => Some("client_id"),
+        Code::ZoomAppDisabled | Code::ZoomOwnerGone | Code::ZoomTokenRefused | Code::ZoomWrongAppType => {
+            Some("client_id")
+        }
         Code::ZoomMissingScope | Code::ZoomMissingPermission => Some("log_types"),
         _ => None,
     }

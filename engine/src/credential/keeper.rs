@@ -89,7 +89,7 @@ impl SourceKeeper {
     /// Whether somebody else has stored a newer token since the claim.
     async fn has_moved_on(&self, app: &App, claimed: &ClaimedConsent) -> Result<bool, Error> {
         let row = self.parts.store.consent(&self.source, &app.client_id).await;
-        let row = row.map_err(stored)?;
+        let row = row.map_err(|error| stored(&error))?;
         Ok(row.is_some_and(|row| !row.is_void() && row.number > claimed.row.number))
     }
 
@@ -108,7 +108,7 @@ impl SourceKeeper {
             let claim = store
                 .claim_consent(&self.source, &app.client_id, owner, until)
                 .await;
-            match claim.map_err(stored)? {
+            match claim.map_err(|error| stored(&error))? {
                 Claim::Claimed(claimed) => return Ok(*claimed),
                 Claim::Absent => {
                     let pending = pending(public_url, &self.source);
@@ -155,7 +155,7 @@ impl SourceKeeper {
         let kept = store
             .store_token(&self.source, claimed.fence, &sealed, due)
             .await
-            .map_err(stored)?;
+            .map_err(|error| stored(&error))?;
         match kept {
             Ok(()) => Ok(given.access),
             // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
@@ -177,7 +177,7 @@ impl SourceKeeper {
             .store
             .give_back_consent(&self.source, *fence, due, code, detail)
             .await
-            .map_err(stored)?;
+            .map_err(|error| stored(&error))?;
         match given {
             Ok(()) if code == Code::ReauthorizationRequired => {
                 warn!(source = &*self.source, detail, "somebody has to consent again");
@@ -213,7 +213,7 @@ fn refused(code: Code, detail: impl Into<String>) -> Error {
     }
 }
 
-fn stored(error: store::Error) -> Error {
+fn stored(error: &store::Error) -> Error {
     Error::Unavailable {
         detail: format!("the source's token cannot be stored now: {}", error.chain()),
     }

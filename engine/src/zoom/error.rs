@@ -305,8 +305,6 @@ fn by_number(number: i64, asked: Asked) -> Option<Code> {
         Asked::Refresh => Code::ReauthorizationRequired,
     };
     Some(match number {
-        // The catch-all: its words say more.
-        4700 => return None,
         4702 | 4704 | 4706 => Code::ZoomInvalidCredentials,
         4705 | 4724 => Code::ZoomWrongAppType,
         4709 => Code::ZoomRedirectMismatch,
@@ -314,6 +312,7 @@ fn by_number(number: i64, asked: Asked) -> Option<Code> {
         4717 | 4738 => Code::ZoomAppDisabled,
         4732..=4734 => Code::ZoomCodeRefused,
         4735 => Code::ZoomOwnerGone,
+        // Also 4700, the catch-all: its words say more.
         _ => return None,
     })
 }
