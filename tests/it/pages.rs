@@ -28,7 +28,11 @@ fn every_code_has_a_page_and_every_page_a_code() {
         assert!(page.starts_with(&head), "{code}: {page}");
         for part in ["## What it means\n\n", "## Why\n\n", "## What to do\n\n"] {
             let text = page.split(part).nth(1).unwrap_or_default();
-            assert!(text.len() > 20 && !text.starts_with('#'), "{code} lacks `{}`", part.trim());
+            assert!(
+                text.len() > 20 && !text.starts_with('#'),
+                "{code} lacks `{}`",
+                part.trim()
+            );
         }
         let step = code.guide_step();
         let link = step.map(|step| format!("[step {step}](../guides/zoom-app.md#step-{step})"));
@@ -44,7 +48,10 @@ fn every_step_of_the_guide_names_the_errors_that_lead_there() {
     for code in Code::ALL.iter().filter(|code| code.guide_step().is_some()) {
         let number = code.guide_step().unwrap_or_default();
         let step = steps.get(usize::from(number) - 1).copied().unwrap_or_default();
-        assert!(step.starts_with(&format!("{number}\"></a>\n## Step {number}: ")), "{number}");
+        assert!(
+            step.starts_with(&format!("{number}\"></a>\n## Step {number}: ")),
+            "{number}"
+        );
         let link = format!("[`{code}`](../errors/{code}.md)");
         assert!(step.contains(&link), "step {number} does not name {code}");
         assert_eq!(guide.matches(&link).count(), 1, "{code} leads to one step");
