@@ -4,7 +4,7 @@
 //! say what JSON Schema cannot. `x-secret` makes an attribute write-only, `x-replace` makes its change replace the
 //! resource, `x-set` makes a list a set; the formats `human-duration` and `date-time` are compared by meaning.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use engine_api::{HumanDuration, HumanInstant, Kind, Spec};
 use schemars::JsonSchema;
@@ -31,6 +31,22 @@ pub fn spec_attributes<S: JsonSchema>() -> Vec<Attribute> {
         computed: false,
     }
     .attributes(&root)
+}
+
+/// Returns the words of each attribute of a spec, at its top level, that is one of a few.
+pub fn choices<S: JsonSchema>() -> BTreeMap<String, Vec<String>> {
+    let root = schemars::schema_for!(S).to_value();
+    let translation = Translation {
+        root: &root,
+        computed: false,
+    };
+    let properties = root.get("properties").and_then(Json::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, property)| Some((name.clone(), words(translation.resolve(property))?)))
+        .filter(|(_, words)| !words.is_empty())
+        .collect()
 }
 
 /// Returns the schema of the resource for a spec.
