@@ -187,7 +187,7 @@ impl Scene {
             owner: owner.into(),
             lease: Duration::from_secs(30),
             public_url: "http://engine.example".into(),
-            whole: Arc::new(|work| background(work)),
+            whole: Arc::new(background),
         })
     }
 

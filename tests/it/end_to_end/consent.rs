@@ -177,7 +177,7 @@ async fn pending_then_let_in_then_collecting_then_gone() {
     stage
         .engine
         .change("sources", &source, |spec| {
-            spec["allow_account_change"] = json!(true)
+            spec["allow_account_change"] = json!(true);
         })
         .await;
     let plan = terraform.plan().await;

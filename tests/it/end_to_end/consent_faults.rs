@@ -118,7 +118,7 @@ async fn another_account_is_refused_and_the_consent_that_works_stays() {
     }
     // Where Zoom tells nobody, that is said.
     scene.stage.sim.change_app(CLIENT, |app| {
-        app.scopes.retain(|scope| !scope.starts_with("user:"))
+        app.scopes.retain(|scope| !scope.starts_with("user:"));
     });
     let page = scene.consent(&source, ACCOUNT).await;
     assert!(page.contains("does not tell which account"), "{page}");
@@ -127,7 +127,7 @@ async fn another_account_is_refused_and_the_consent_that_works_stays() {
         .stage
         .engine
         .change("sources", &source, |spec| {
-            spec["allow_account_change"] = json!(true)
+            spec["allow_account_change"] = json!(true);
         })
         .await;
     scene

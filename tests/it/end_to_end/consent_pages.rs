@@ -117,7 +117,7 @@ async fn every_way_in_which_zoom_refuses_is_a_page() {
     }
     // Zoom itself shows where the redirect URL is not the app's.
     scene.stage.sim.change_app(CLIENT, |app| {
-        app.redirect_urls = vec!["https://elsewhere.example/cb".into()]
+        app.redirect_urls = vec!["https://elsewhere.example/cb".into()];
     });
     let mut visitor = Visitor::new();
     let zoom = visitor.begin(&link).await;

@@ -173,7 +173,7 @@ async fn an_answer_that_is_not_proved_is_refused() {
         browser.cookie, cookie,
         "somebody else's answer does not end the consent"
     );
-    browser.cookie = format!("{}x", cookie);
+    browser.cookie = format!("{cookie}x");
     assert_ends(&browser.open(&back).await, Code::ConsentMismatch);
 
     // The same answer from a copy of the browser, too late, and used.
