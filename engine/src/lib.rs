@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
@@ -16,6 +16,7 @@ pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
@@ -109,6 +110,8 @@ pub enum StartError {
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartError> {
     let clock = Clock::ahead(config.clock_ahead);
     let telemetry = Telemetry::new();
+    #[cfg(feature = "crash-points")]
+    config.crash_at.into_iter().for_each(crash::arm);
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -256,10 +259,7 @@ fn workers(
         },
         clock.clone(),
         telemetry.clone(),
-        NoticeOptions {
-            owner: owner.to_owned(),
-            backoff,
-        },
+        NoticeOptions::new(owner.to_owned(), backoff),
     );
     let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
     vec![

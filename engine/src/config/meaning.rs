@@ -51,6 +51,8 @@ pub(super) fn read(
     let delivery = delivery(&mut reader);
     let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
     let log = log(&mut reader);
+    #[cfg(feature = "crash-points")]
+    let crash_at = crash_at(variables, reader.problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -62,7 +64,27 @@ pub(super) fn read(
         clock_ahead: clock_ahead?,
         egress: egress?,
         log: log?,
+        #[cfg(feature = "crash-points")]
+        crash_at,
     })
+}
+
+/// Where a test lets the engine die; not a key, since no release knows of it.
+#[cfg(feature = "crash-points")]
+fn crash_at(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Option<crate::crash::At> {
+    let name = crate::crash::ARM_VARIABLE;
+    let (_, value) = variables.iter().find(|(variable, _)| variable == name)?;
+    value
+        .to_string_lossy()
+        .parse()
+        .map_err(|message| {
+            problems.push(Problem {
+                place: super::Place::Variable(name.to_owned()),
+                path: String::new(),
+                message,
+            });
+        })
+        .ok()
 }
 
 fn server(reader: &mut Reader<'_>) -> Option<Server> {

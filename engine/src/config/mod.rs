@@ -51,6 +51,9 @@ pub struct Config {
     pub egress: Egress,
     /// What the engine says.
     pub log: Log,
+    /// Where a test lets the engine die.
+    #[cfg(feature = "crash-points")]
+    pub crash_at: Option<crate::crash::At>,
 }
 
 /// The API.

@@ -9,6 +9,7 @@ use super::{
     read::{first, front},
 };
 use crate::{
+    crash,
     destination::{Batch, Limits, WriteError},
     model::{EventId, Position, encode_frame},
     store::{
@@ -99,6 +100,7 @@ impl Run<'_> {
             Ok(prepared) => prepared,
             Err(failure) => return Ok(Step::Over(self.pause(failure))),
         };
+        crash::point("delivery.before_stage").await;
         let lease = self.worker.options.lease;
         match self
             .store()
@@ -111,8 +113,11 @@ impl Run<'_> {
         }
         self.remember(prepared);
         pending.staged = Some(end);
+        crash::point("delivery.staged").await;
 
-        match self.destination.write(&batch).await {
+        let written = self.destination.write(&batch).await;
+        crash::point("delivery.written").await;
+        match written {
             Ok(settled) => {
                 let step = self.move_on(pending, end, settled, None).await?;
                 pace.taken();
@@ -200,6 +205,7 @@ impl Run<'_> {
             refused,
         };
         let moved = self.store().settle(&self.claim, &settlement).await?;
+        crash::point("delivery.settled").await;
         match moved {
             Moved::Fenced => return Ok(Step::Over(self.fenced())),
             Moved::Gone | Moved::Done => {

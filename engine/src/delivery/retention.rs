@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use crate::{
     clock::Clock,
+    crash,
     retry::later,
     store::{Error, Store},
     worker::{Next, Worker},
@@ -41,7 +42,9 @@ impl RetentionWorker {
         let now = self.clock.now();
         let kept = SignedDuration::try_from(self.replay_retention).unwrap_or(SignedDuration::MAX);
         let before = now.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+        crash::point("retention.before_drop").await;
         let dropped = self.store.drop_payloads(before, STEP).await?;
+        crash::point("retention.dropped").await;
         if dropped > 0 {
             info!(segments = dropped, "dropped payloads that all destinations have");
         }

@@ -70,6 +70,16 @@ impl Store {
         Ok(self.shared.soft.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Whether no statement is under way: who simulates waits for that before time moves on.
+    pub fn is_idle(&self) -> bool {
+        let Shared {
+            durable, soft, read, ..
+        } = &*self.shared;
+        [durable, soft, read]
+            .iter()
+            .all(|pool| pool.num_idle() == pool.size() as usize)
+    }
+
     /// Where to read.
     fn read(&self) -> &SqlitePool {
         &self.shared.read
