@@ -40,6 +40,7 @@ use super::{
 
 /// How long a worker that has nothing to do waits before it looks again by itself, as the supervisor has it.
 const IDLE_BEAT: Duration = Duration::from_secs(5);
+const HOUSEKEEPING: Duration = Duration::from_hours(7);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A life of the engine.
@@ -278,6 +279,8 @@ impl Engine {
                 runner.activation = None;
                 runner.due = match next {
                     Next::Again => Timestamp::MIN,
+                    // Housekeeping every ten minutes of many days would be most of what a seed does.
+                    Next::At(due) if runner.worker.name() == "retention" => due + HOUSEKEEPING,
                     Next::At(due) => due,
                     Next::Idle => Timestamp::MAX,
                 };

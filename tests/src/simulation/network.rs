@@ -30,6 +30,9 @@ pub(super) const ZOOM: &str = "https://api.zoom.us";
 pub(super) const RECEIVER: &str = "https://siem.example.com/ingest";
 pub(super) const CHANNEL: &str = "https://hooks.example.com/zoom";
 
+/// Rows that come between the pages of all reads of a seed.
+const MOST_SHIFTS: u64 = 80;
+
 /// Everything outside of the engine.
 #[derive(Debug)]
 pub(super) struct World {
@@ -46,6 +49,9 @@ pub(super) struct World {
     zoom_faults: f64,
     receiver_faults: f64,
     shift_percent: f64,
+    late_reach: SignedDuration,
+    /// Rows that may yet come between pages: a list that grows faster than it is read has no end.
+    shifts_left: u64,
     parked: BTreeMap<u64, Parked>,
     next: u64,
 }
@@ -93,6 +99,8 @@ impl World {
             zoom_faults: plan.zoom_faults,
             receiver_faults: plan.receiver_faults,
             shift_percent: plan.shift_percent,
+            late_reach: plan.late_reach,
+            shifts_left: MOST_SHIFTS,
             parked: BTreeMap::new(),
             next: 0,
         }
@@ -170,6 +178,7 @@ impl World {
                 let (answer, more) = account.answer(sent, now, paging);
                 if let Some(report) = more
                     && !self.peace
+                    && self.shifts_left > 0
                     && self.rng.percent(self.shift_percent)
                 {
                     self.shift(number, report, now);
@@ -181,11 +190,12 @@ impl World {
 
     /// Rows come between two pages, and push what follows.
     fn shift(&mut self, number: usize, report: Report, now: Timestamp) {
-        for _ in 0..=self.rng.below(4) {
+        for _ in 0..=self.rng.below(4).min(self.shifts_left) {
+            self.shifts_left = self.shifts_left.saturating_sub(1);
             let list = self.accounts[number].list(report);
             let twin = list
                 .get(self.rng.index(list.len()))
-                .filter(|item| now.duration_since(item.at) < SignedDuration::from_hours(20))
+                .filter(|item| now.duration_since(item.at) < self.late_reach)
                 .copied();
             let account = &mut self.accounts[number];
             match twin.filter(|_| self.rng.percent(40.0)) {
@@ -212,7 +222,11 @@ impl World {
         } else if matches!(door, Door::Zoom(_)) {
             Fate::of_zoom(&mut self.rng)
         } else {
-            Fate::of_receiver(&mut self.rng)
+            // One event alone is never too much: refused for good, it would be nobody's loss.
+            match Fate::of_receiver(&mut self.rng) {
+                Fate::Status(413) if lines(&sent.body) < 2 => Fate::Status(503),
+                fate => fate,
+            }
         };
         if let Door::Zoom(number) = door
             && sent.url.path().starts_with("/v2/report/")
@@ -258,6 +272,12 @@ impl Door {
             _ => Self::Zoom(account_of(sent)),
         }
     }
+}
+
+fn lines(body: &[u8]) -> usize {
+    body.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .count()
 }
 
 /// The number of the account that a request names: in its form, or in its access token.

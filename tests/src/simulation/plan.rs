@@ -14,6 +14,8 @@ pub(super) struct Plan {
     pub(super) poll_interval: SignedDuration,
     pub(super) sweep_interval: SignedDuration,
     pub(super) late_window: SignedDuration,
+    /// How late a row may come and still be promised.
+    pub(super) late_reach: SignedDuration,
     pub(super) start_from: Timestamp,
     pub(super) daily_budget: u64,
     pub(super) accounts: Vec<AccountPlan>,
@@ -95,12 +97,28 @@ impl Plan {
             6..9 => between(rng, 2 * DAY, 6 * DAY),
             _ => between(rng, 10 * DAY, 30 * DAY),
         };
+        let late_window = [DAY, 2 * DAY, 2 * DAY, 3 * DAY, 7 * DAY][rng.index(5)];
         // So many polls a seed that it ends within milliseconds, however many days it takes.
-        let poll_interval = (trouble / between(rng, 8, 20)).clamp(15, 20 * HOUR);
-        let sweep_interval = (poll_interval * between(rng, 1, 5)).max(HOUR);
-        let late_window = *[DAY, 2 * DAY, 2 * DAY, 3 * DAY, 7 * DAY]
-            .get(rng.index(5))
-            .unwrap_or(&DAY);
+        let poll_interval = (trouble / between(rng, 8, 20)).clamp(15, late_window / 6);
+        let sweep_interval = (poll_interval * between(rng, 1, 5)).clamp(HOUR, late_window / 3);
+        let daily_budget = if rng.percent(60.0) {
+            10_000
+        } else {
+            rng.below(250) + 50
+        };
+        let daily_limit = if rng.percent(80.0) {
+            60_000
+        } else {
+            rng.below(300) + 80
+        };
+        // A row that comes right after a sweep must still lie in the late window at the next one, and a budget that
+        // runs low may put that off by a day.
+        let put_off = if daily_budget < 10_000 || daily_limit < 60_000 {
+            DAY
+        } else {
+            0
+        };
+        let late_reach = (late_window - sweep_interval - 2 * poll_interval - put_off).max(0);
         let start_from = start_from(rng, start);
         let intense = rng.percent(70.0);
         let of = |rng: &mut Rng, choices: &[f64]| choices[rng.index(choices.len())];
@@ -113,8 +131,9 @@ impl Plan {
                     account: number,
                     start,
                     trouble,
-                    late_window,
+                    late_reach,
                     start_from,
+                    daily_limit,
                 };
                 writer.account(rng, &mut keys, &mut script)
             })
@@ -135,11 +154,8 @@ impl Plan {
             sweep_interval: secs(sweep_interval),
             late_window: secs(late_window),
             start_from,
-            daily_budget: if rng.percent(60.0) {
-                10_000
-            } else {
-                rng.below(250) + 50
-            },
+            daily_budget,
+            late_reach: secs(late_reach),
             accounts,
             sources,
             file: rng.percent(35.0),
@@ -229,8 +245,9 @@ struct Writer {
     account: usize,
     start: Timestamp,
     trouble: i64,
-    late_window: i64,
+    late_reach: i64,
     start_from: Timestamp,
+    daily_limit: u64,
 }
 
 impl Writer {
@@ -251,11 +268,7 @@ impl Writer {
         }
         AccountPlan {
             manners,
-            daily_limit: if rng.percent(80.0) {
-                60_000
-            } else {
-                rng.below(300) + 80
-            },
+            daily_limit: self.daily_limit,
             history,
         }
     }
@@ -292,7 +305,7 @@ impl Writer {
             let arrives = self.start + secs(between(rng, 1, self.trouble));
             for _ in 0..=rng.below(left.min(12)) {
                 let at = if rng.percent(late) {
-                    arrives - secs(between(rng, 0, self.late_window))
+                    arrives - secs(between(rng, 0, self.late_reach))
                 } else {
                     arrives - secs(between(rng, 0, 30))
                 };
@@ -317,7 +330,7 @@ impl Writer {
         arrives: Option<Timestamp>,
     ) -> Arrival {
         // A twin of an old row is a late row too, and nobody promises what is later than the late window.
-        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_window));
+        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_reach));
         if rng.percent(twins)
             && let Some(twin) = known.get(rng.index(known.len()))
             && twin.at >= oldest

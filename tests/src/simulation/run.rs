@@ -31,7 +31,11 @@ use super::{
 use crate::rng::Rng;
 
 /// Steps of one seed before it is taken for one that never ends.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 100_000;
+/// Report requests of a day that may go beyond the budget.
+const OVERSHOOT: u64 = 0;
+/// Lives of the engine in one seed before nothing more strikes it: each begins with a copy of its files.
+const MOST_LIVES: u32 = 30;
 
 /// What a seed did.
 #[derive(Debug, Default, Clone)]
@@ -42,6 +46,8 @@ pub struct Outcome {
     pub lives: u32,
     /// Notices of alarms.
     pub notices: usize,
+    /// Report requests of a day beyond the budget, at most.
+    pub over_budget: u64,
     /// Crash points that were passed, each with how often.
     pub passed: BTreeMap<&'static str, u64>,
     /// Crash points at which the engine died.
@@ -349,6 +355,22 @@ impl<'a> Run<'a> {
     fn finish(&mut self) -> Result<(), String> {
         let world = self.shared.world();
         self.outcome.notices = world.channel.count();
+        let jumps = self
+            .plan
+            .script
+            .iter()
+            .any(|(_, event)| matches!(event, Event::ClockOff(_)));
+        for ((account, day), spent) in &world.spent {
+            let over = spent.saturating_sub(self.plan.daily_budget);
+            self.outcome.over_budget = self.outcome.over_budget.max(over);
+            // A wall clock that jumps makes days of its own.
+            if over > OVERSHOOT && !jumps {
+                return Err(format!(
+                    "the budget was not kept: account{account} was asked {spent} times on {day}, {} allowed",
+                    self.plan.daily_budget
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -435,7 +457,10 @@ impl<'a> Run<'a> {
 
     /// Nobody can move: time does.
     async fn pass(&mut self) -> Result<(), String> {
-        if self.rng.percent(self.plan.kill_percent) && !self.shared.world().peace {
+        if self.outcome.lives < MOST_LIVES
+            && self.rng.percent(self.plan.kill_percent)
+            && !self.shared.world().peace
+        {
             self.note(|| "killed".to_owned());
             return self.start_again("killed").await;
         }
@@ -530,7 +555,7 @@ impl<'a> Run<'a> {
         let life = self.outcome.lives;
         self.outcome.lives += 1;
         // The old one's connections may still be open: the new one goes on with a copy of the bytes as they are now.
-        let database = self.template.copy(&self.folder, life - 1, life);
+        let database = Template::copy(&self.folder, life - 1, life);
         let engine = Engine::start(
             &self.plan,
             &database,
@@ -540,8 +565,12 @@ impl<'a> Run<'a> {
             life,
         )
         .await;
+        if self.outcome.lives >= MOST_LIVES {
+            self.crashes.borrow_mut().percent = 0.0;
+        }
         self.note(|| format!("{how}: life {life} begins"));
         drop(std::mem::replace(&mut self.engine, engine));
+        Template::forget(&self.folder, life - 1);
         self.watermarks().await
     }
 }

@@ -12,6 +12,9 @@ use zoom_log_engine::{
     vault::{Held, Options, Vault},
 };
 
+/// What the names of our directories begin with; behind it comes the number of the process.
+const PREFIX: &str = "zle-simulation-";
+
 /// An empty database, to be copied.
 #[derive(Debug)]
 pub struct Template {
@@ -24,8 +27,10 @@ impl Template {
     /// Makes the database, in memory where there is a file system for that.
     pub async fn make() -> Self {
         let memory = Path::new("/dev/shm");
+        sweep(memory);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
         let mut builder = tempfile::Builder::new();
-        builder.prefix("zle-simulation-");
+        builder.prefix(&prefix);
         let root = if memory.is_dir() {
             builder.tempdir_in(memory)
         } else {
@@ -66,18 +71,43 @@ impl Template {
     }
 
     /// Copies a database as it is on disk, its write-ahead log included.
-    #[expect(clippy::unused_self, reason = "it belongs with the other two")]
-    pub(super) fn copy(&self, folder: &Path, from: u32, to: u32) -> PathBuf {
+    pub(super) fn copy(folder: &Path, from: u32, to: u32) -> PathBuf {
         let (from, to) = (database(folder, from), database(folder, to));
-        let log = |path: &Path| path.with_extension("db-wal");
         fs::copy(&from, &to).expect("copy a database");
-        if log(&from).exists() {
-            fs::copy(log(&from), log(&to)).expect("copy a write-ahead log");
+        let log = beside(&from, "-wal");
+        if log.exists() {
+            fs::copy(log, beside(&to, "-wal")).expect("copy a write-ahead log");
         }
         to
+    }
+
+    /// Removes the database of a life that is over: a seed must not take more room than one life needs.
+    pub(super) fn forget(folder: &Path, life: u32) {
+        let path = database(folder, life);
+        for file in [beside(&path, "-wal"), beside(&path, "-shm"), path] {
+            // Whoever still has it open keeps what it needs; what is not there needs no removal.
+            let _ = fs::remove_file(file);
+        }
     }
 }
 
 fn database(folder: &Path, life: u32) -> PathBuf {
     folder.join(format!("engine-{life}.db"))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes what runs left behind that were killed: nobody else would, and memory is not for ever.
+fn sweep(memory: &Path) {
+    for entry in fs::read_dir(memory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
