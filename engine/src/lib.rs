@@ -39,7 +39,7 @@ use std::{
 };
 
 use engine_api::EngineView;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -229,6 +229,7 @@ fn workers(
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
         daily_request_budget: config.zoom.daily_request_budget.into(),
+        backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };
     let delivery = DeliveryWorker::new(
         store.clone(),
@@ -329,6 +330,7 @@ fn zoom_options(config: &Config) -> zoom::Options {
         api_url: config.zoom.api_url.clone(),
         oauth_url: config.zoom.oauth_url.clone(),
         request_timeout: config.zoom.request_timeout,
+        day_zone: config.zoom.day_zone.clone(),
     }
 }
 

@@ -158,7 +158,7 @@ impl AlarmWorker {
 #[async_trait]
 impl Worker for AlarmWorker {
     fn name(&self) -> &'static str {
-        "alarm"
+        crate::worker::ALARM
     }
 
     async fn activate(&self, _stop: &CancellationToken) -> Next {

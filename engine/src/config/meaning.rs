@@ -8,6 +8,7 @@ use std::{
 };
 
 use engine_api::Spelling as _;
+use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
@@ -171,14 +172,16 @@ fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> 
     let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
     let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
+    let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
-    let late_window = reader.duration("zoom.late_window", HOUR..=30 * DAY);
+    let late_window = reader.duration("zoom.late_window", HOUR..=7 * DAY);
     let sweep_interval = reader.duration("zoom.sweep_interval", SECOND..=DAY);
     let max_parallel_polls = reader.integer("zoom.max_parallel_polls", 1..=10_000);
     Some(Zoom {
         api_url: api_url?,
         oauth_url: oauth_url?,
         request_timeout: request_timeout?,
+        day_zone: day_zone?,
         daily_request_budget: daily_request_budget?,
         late_window: late_window?,
         sweep_interval: sweep_interval?,
@@ -300,6 +303,16 @@ impl Reader<'_> {
             }
             Err(message) => self.problem(path, message),
         }
+    }
+
+    fn zone(&mut self, path: &str) -> Option<TimeZone> {
+        let text = self.text(path);
+        TimeZone::get(&text).ok().or_else(|| {
+            self.problem(
+                path,
+                format!("`{text}` is no time zone: use a name such as `UTC` or `Asia/Tokyo`"),
+            )
+        })
     }
 
     /// A path; a relative one is taken from the data directory.

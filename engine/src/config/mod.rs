@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
@@ -105,6 +106,8 @@ pub struct Zoom {
     pub oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's reports mean.
+    pub day_zone: TimeZone,
     /// Report requests a day and Zoom account, where Zoom names no limit.
     pub daily_request_budget: u32,
     /// How far back a sweep reads.

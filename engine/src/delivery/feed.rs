@@ -11,7 +11,7 @@ use super::{
 use crate::{
     crash,
     destination::{Batch, Limits, WriteError},
-    model::{EventId, Position, encode_frame},
+    model::{EventId, Position, encode_alone},
     store::{
         Error,
         delivery::{Moved, Pending, Refusal, Settlement},
@@ -166,18 +166,16 @@ impl Run<'_> {
         reason: String,
     ) -> Result<Step, Error> {
         let destination = &self.claim.destination;
-        let (event_id, frame) = first(self.store(), pending, |event| {
+        let (event_id, event) = first(self.store(), pending, |event| {
             let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
-            let mut frame = Vec::new();
-            encode_frame(event, &mut frame);
-            (id, frame)
+            (id, encode_alone(event))
         })
         .await?;
         warn!(feed = %pending.feed, event.id = event_id, "event refused for good, kept as a dead letter");
         let refusal = Refusal {
             id: dead_letter_id(destination.as_str(), &event_id),
             event_id,
-            frame,
+            event,
             sent,
             reason,
         };

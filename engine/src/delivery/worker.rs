@@ -67,7 +67,7 @@ pub struct DeliveryWorker {
 #[async_trait]
 impl Worker for DeliveryWorker {
     fn name(&self) -> &'static str {
-        "delivery"
+        crate::worker::DELIVERY
     }
 
     async fn activate(&self, stop: &CancellationToken) -> Next {

@@ -15,7 +15,8 @@
 //! or has no effect on its outcome; it never leaves half of one.
 
 pub mod alarms;
-mod budgets;
+pub mod backfills;
+pub mod budgets;
 pub mod catalog;
 pub mod dead_letters;
 pub mod delivery;
@@ -38,7 +39,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 pub use self::{
     error::{Error, Fenced},
     feeds::{ClaimedFeed, FeedRow, PollEnd},
-    intake::NewEvents,
+    intake::{Commit, Committed, NewEvents},
 };
 use crate::clock::Clock;
 

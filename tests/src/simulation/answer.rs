@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::{Timestamp, tz::TimeZone};
 use zoom_log_engine::http::{
     Answered, Broken, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 
 use crate::rng::Rng;
@@ -216,6 +216,12 @@ pub(super) fn with_quota(answer: Answered, kind: &str, remaining: u64) -> Answer
         HeaderName::from_static("x-ratelimit-remaining"),
         &remaining.to_string(),
     )
+}
+
+/// Says what time it is.
+pub(super) fn dated(answer: Answered, now: Timestamp) -> Answered {
+    let text = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    with(answer, DATE, &text)
 }
 
 fn with(mut answer: Answered, name: HeaderName, value: &str) -> Answered {

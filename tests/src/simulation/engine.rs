@@ -5,6 +5,7 @@
 //! Since nothing else runs meanwhile, the threads behind SQLite cannot change what happens.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     pin::Pin,
     sync::{
@@ -16,6 +17,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
     alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
@@ -121,6 +123,7 @@ impl Engine {
                 api_url: ZOOM.parse().expect("a URL"),
                 oauth_url: ZOOM.parse().expect("a URL"),
                 request_timeout: REQUEST_TIMEOUT,
+                day_zone: jiff::tz::TimeZone::UTC,
             },
             http.clone(),
             clock.clone(),
@@ -139,6 +142,7 @@ impl Engine {
             late_window: length(plan.late_window),
             sweep_interval: length(plan.sweep_interval),
             daily_request_budget: plan.daily_budget,
+            backfills: Arc::new(Semaphore::new(1)),
         };
         let backoff = Backoff {
             first: Duration::from_secs(5),
@@ -243,11 +247,28 @@ impl Engine {
         }
     }
 
-    /// Makes all idle runners look, as a wake does.
+    /// Makes all idle runners look.
     pub(super) fn rouse(&mut self) {
         for runner in &mut self.runners {
             runner.due = Timestamp::MIN;
         }
+    }
+
+    /// Makes the idle runners of one name look, as a wake does.
+    pub(super) fn wake(&mut self, name: &str) {
+        for runner in self
+            .runners
+            .iter_mut()
+            .filter(|runner| runner.worker.name() == name)
+        {
+            runner.due = Timestamp::MIN;
+        }
+    }
+
+    /// What wakes the workers of each name.
+    pub(super) fn wakers(&self) -> BTreeMap<&'static str, Arc<Notify>> {
+        let names = self.runners.iter().map(|runner| runner.worker.name());
+        names.map(|name| (name, self.wakes.of(name))).collect()
     }
 
     /// Tells the engine to stop: what is under way ends, nothing begins.

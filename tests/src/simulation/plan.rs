@@ -261,6 +261,7 @@ impl Writer {
             single_token: rng.percent(20.0),
             limited: Limited::ALL[rng.index(Limited::ALL.len())],
             range_status: if rng.percent(30.0) { 300 } else { 400 },
+            says_time: rng.percent(70.0),
         };
         let mut history = Vec::new();
         for report in Report::ALL {

@@ -431,9 +431,14 @@ impl<'a> Run<'a> {
     }
 
     async fn move_on(&mut self, runner: usize) -> Result<(), String> {
-        let wakes = self.engine.wakes.clone();
-        let mut woken = Box::pin(wakes.woken());
-        woken.as_mut().enable();
+        let wakers = self.engine.wakers().into_iter();
+        let mut woken: Vec<_> = wakers
+            .map(|(name, notify)| {
+                let mut woken = Box::pin(notify.notified_owned());
+                woken.as_mut().enable();
+                (name, woken)
+            })
+            .collect();
         let crashes = Rc::clone(&self.crashes);
         let step = self
             .engine
@@ -447,10 +452,12 @@ impl<'a> Run<'a> {
             drop(woken);
             return self.start_again("died").await;
         }
-        let woke = poll_fn(|context| Poll::Ready(woken.as_mut().poll(context).is_ready())).await;
-        // A wake that is lost costs one beat.
-        if woke && !self.rng.percent(3.0) {
-            self.engine.rouse();
+        for (name, woken) in &mut woken {
+            let woke = poll_fn(|context| Poll::Ready(woken.as_mut().poll(context).is_ready())).await;
+            // A wake that is lost costs one beat.
+            if woke && !self.rng.percent(3.0) {
+                self.engine.wake(name);
+            }
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub(super) struct Manners {
     pub(super) limited: Limited,
     /// The status of an answer that refuses a range or a page token.
     pub(super) range_status: u16,
+    /// Answers say what time it is at Zoom, as those of most servers do.
+    pub(super) says_time: bool,
 }
 
 /// One Zoom account.
@@ -233,6 +235,11 @@ impl Account {
             "Daily-limit",
             self.daily_limit.saturating_sub(used),
         );
+        let answer = if self.manners.says_time {
+            answer::dated(answer, now)
+        } else {
+            answer
+        };
         Ok((answer, more))
     }
 }
