@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
@@ -17,6 +17,7 @@ pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod credential;
 pub mod delivery;
 pub mod destination;
@@ -40,7 +41,7 @@ use std::{
 };
 
 use engine_api::EngineView;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -114,6 +115,8 @@ pub enum StartError {
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartError> {
     let clock = Clock::ahead(config.clock_ahead);
     let telemetry = Telemetry::new();
+    #[cfg(feature = "crash-points")]
+    config.crash_at.into_iter().for_each(crash::arm);
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -244,6 +247,7 @@ fn workers(
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
         daily_request_budget: config.zoom.daily_request_budget.into(),
+        backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };
     let delivery = DeliveryWorker::new(
         store.clone(),
@@ -274,10 +278,7 @@ fn workers(
         },
         clock.clone(),
         telemetry.clone(),
-        NoticeOptions {
-            owner: owner.to_owned(),
-            backoff,
-        },
+        NoticeOptions::new(owner.to_owned(), backoff),
     );
     let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
     vec![
@@ -356,6 +357,7 @@ fn zoom_options(config: &Config) -> zoom::Options {
             },
         },
         request_timeout: config.zoom.request_timeout,
+        day_zone: config.zoom.day_zone.clone(),
     }
 }
 

@@ -15,6 +15,7 @@
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
+mod backfills;
 mod body;
 mod consent;
 mod dead_letters;

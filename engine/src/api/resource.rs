@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use engine_api::{
     AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Secret, SourceSpec, Spec, Violation,
 };
+use tracing::warn;
 use url::Url;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     failure::{Breach, Failure},
     secrets::Merged,
 };
-use crate::credential::Departure;
+use crate::{credential::Departure, model::Day};
 
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
@@ -121,7 +122,19 @@ pub(super) async fn ask(
     spec: &SourceSpec,
     secret: &Secret,
 ) -> Vec<(LogType, Option<CheckFault>)> {
-    api.source_check.check(id, spec, secret).await
+    let answers = api.source_check.check(id, spec, secret).await;
+    // One report request for each log type that Zoom was asked about; a store that cannot count them is no reason to
+    // refuse what Zoom grants.
+    let made = answers
+        .iter()
+        .filter(|(_, fault)| fault.as_ref().is_none_or(|fault| !waits_for_consent(fault.code)))
+        .count();
+    let account = api.source_check.budget_account(spec);
+    let today = Day::of(api.clock.now());
+    if let Err(error) = api.store.count_requests(&account, today, made as u64).await {
+        warn!(error = error.chain(), "cannot count the requests of a check");
+    }
+    answers
 }
 
 fn waits_for_consent(code: Code) -> bool {

@@ -59,7 +59,13 @@ pub(super) async fn source(
             .max()
             .unwrap_or(Health::Pending),
         consent,
-        budget_remaining: Some(budget.left(api.limits.daily_request_budget.into())),
+        budget_remaining: Some(
+            budget.left(
+                spec.daily_request_budget
+                    .unwrap_or(api.limits.daily_request_budget)
+                    .into(),
+            ),
+        ),
         feeds,
     }))
 }

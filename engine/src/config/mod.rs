@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
@@ -51,6 +52,9 @@ pub struct Config {
     pub egress: Egress,
     /// What the engine says.
     pub log: Log,
+    /// Where a test lets the engine die.
+    #[cfg(feature = "crash-points")]
+    pub crash_at: Option<crate::crash::At>,
 }
 
 /// The API.
@@ -106,6 +110,8 @@ pub struct Zoom {
     pub government_oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's reports mean.
+    pub day_zone: TimeZone,
     /// Report requests a day and Zoom account, where Zoom names no limit.
     pub daily_request_budget: u32,
     /// How far back a sweep reads.

@@ -177,6 +177,7 @@ impl Scene {
                 government: place,
             },
             request_timeout: Duration::from_secs(20),
+            day_zone: jiff::tz::TimeZone::UTC,
         };
         let http = Http::new(options, Clock::real()).unwrap();
         Credentials::new(Parts {
@@ -224,7 +225,7 @@ impl Scene {
             page_token: None,
         };
         let credential = self.credential(engine).await.unwrap();
-        engine.zoom().page(&credential, request).await.map(drop)
+        engine.zoom().page(&credential, request, &mut 0).await.map(drop)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     delivery::batch::Waiting,
     destination::{Limits, Lines, Origin},
-    model::{Event, Position, decode_frames},
+    model::{Event, Position},
     store::{Error, Store, delivery::Pending},
 };
 
@@ -44,7 +44,7 @@ pub(super) async fn front(
         }
         for segment in segments {
             let mut index = 0;
-            for event in decode_frames(&segment.frames) {
+            for event in segment.read() {
                 let event = event.map_err(|error| damaged(pending, segment.seq, &error.to_string()))?;
                 index += 1;
                 if segment.seq == at.seq && index <= at.index {
@@ -106,7 +106,7 @@ pub(super) async fn first<T>(
             return Err(damaged(pending, at.seq, "it is not there"));
         };
         let skip = usize::try_from(at.index).unwrap_or(usize::MAX);
-        if let Some(event) = decode_frames(&segment.frames).nth(skip) {
+        if let Some(event) = segment.read().nth(skip) {
             let event = event.map_err(|error| damaged(pending, at.seq, &error.to_string()))?;
             return Ok(with(&event));
         }

@@ -11,6 +11,7 @@ use tracing::{Instrument as _, debug, error, info_span, warn};
 use super::lane::{Ended, Run};
 use crate::{
     clock::Clock,
+    crash,
     destination::{Destination, Open, Secrets, WriteError},
     retry::{Backoff, chance, later},
     store::{
@@ -66,7 +67,7 @@ pub struct DeliveryWorker {
 #[async_trait]
 impl Worker for DeliveryWorker {
     fn name(&self) -> &'static str {
-        "delivery"
+        crate::worker::DELIVERY
     }
 
     async fn activate(&self, stop: &CancellationToken) -> Next {
@@ -105,6 +106,7 @@ impl DeliveryWorker {
         else {
             return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
         };
+        crash::point("delivery.claimed").await;
         let span = info_span!("lane", destination.id = %lane.claim.destination);
         let claim = lane.claim.clone();
         if let Err(error) = self.deliver(lane, stop).instrument(span).await {
@@ -132,6 +134,7 @@ impl DeliveryWorker {
                 ended
             }
         };
+        crash::point("delivery.before_release").await;
         let left = match ended {
             Ended::Fenced => {
                 debug!("lane was claimed by another");
@@ -156,6 +159,7 @@ impl DeliveryWorker {
                 self.store.pause_lane(&claim, &trouble, next).await?
             }
         };
+        crash::point("delivery.released").await;
         if left.is_err() {
             debug!("lane was claimed by another");
         }

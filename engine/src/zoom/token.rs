@@ -17,7 +17,10 @@ use tracing::warn;
 use url::Url;
 
 use super::{App, Credential, Error, Grant, Zoom, error::Asked};
-use crate::http::{Request, Response};
+use crate::{
+    crash,
+    http::{Request, Response},
+};
 
 /// Renewed this long before it ends, so that no request of a read meets its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(120);
@@ -73,12 +76,17 @@ pub(super) struct Tokens {
 impl Tokens {
     fn slot(&self, credential: &Credential) -> Slot {
         let mut hasher = blake3::Hasher::new();
-        let (kind, whose) = match &credential.grant {
-            Grant::Account(account) => ("account", account.as_str()),
-            Grant::Consent(keeper) => ("consent", keeper.source()),
+        let Credential { app, grant } = credential;
+        let kind = match grant {
+            Grant::Account(_) => "account",
+            Grant::Consent(_) => "consent",
         };
-        let Credential { app, .. } = credential;
-        for part in [kind, whose, &app.client_id, app.client_secret.expose()] {
+        for part in [
+            kind,
+            credential.whose(),
+            &app.client_id,
+            app.client_secret.expose(),
+        ] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
@@ -114,7 +122,10 @@ impl Zoom {
     pub async fn renew(&self, credential: &Credential) -> Result<(), Error> {
         let slot = self.shared.tokens.slot(credential);
         let mut held = slot.lock().await;
-        *held = Some(self.ask(credential).await?);
+        let token = self.ask(credential).await?;
+        crash::point("token.minted").await;
+        *held = Some(token);
+        crash::point("token.kept").await;
         Ok(())
     }
 
@@ -138,7 +149,10 @@ impl Zoom {
             return Ok(token.clone());
         }
         let token = self.ask(credential).await?;
-        Ok(held.insert(token).clone())
+        crash::point("token.minted").await;
+        let kept = held.insert(token).clone();
+        crash::point("token.kept").await;
+        Ok(kept)
     }
 
     async fn ask(&self, credential: &Credential) -> Result<AccessToken, Error> {
