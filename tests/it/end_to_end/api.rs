@@ -6,14 +6,16 @@ use serde_json::{Value, json};
 use super::{ACCOUNT, LATE, Stage};
 
 #[tokio::test]
-async fn every_route_wants_the_token_but_for_health() {
+async fn every_route_wants_the_token_but_for_health_and_the_pages_of_a_consent() {
     let stage = Stage::set().await;
     let http = e2e::http::client();
     let document = stage.engine.get("/openapi.json").await;
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 10, "{:?}", paths.keys());
     for (path, operations) in paths {
-        let open = ["/healthz", "/readyz", "/openapi.json", "/metrics"].contains(&path.as_str());
+        let open = ["/healthz", "/readyz", "/openapi.json", "/metrics"];
+        let pages = ["/sources/{id}/authorize", "/oauth/callback"];
+        let open = open.contains(&path.as_str()) || pages.contains(&path.as_str());
         for method in operations.as_object().unwrap().keys() {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else {
                 continue;
