@@ -1,7 +1,7 @@
 //! The words users can write to `zoom-log-engine`, defined once.
 //!
 //! Specs (what a user writes), views (what the API shows), ids, durations, secrets, the error body, and the pure
-//! rules over them: [`Spec::validate`] and the rules of [`label`]. The engine and the Terraform provider both depend on
+//! rules over them: [`Spec::validate`] and the rules of [`label`] and [`detail`]. The engine and the Terraform provider both depend on
 //! this crate and on nothing of each other, so the provider can refuse a bad spec at plan time with the engine's own
 //! rule.
 //!
@@ -15,6 +15,7 @@ mod alarm_channel;
 pub mod client;
 mod dead_letter;
 mod destination;
+pub mod detail;
 mod id;
 pub mod label;
 mod log_type;
