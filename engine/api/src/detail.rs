@@ -20,6 +20,8 @@
 
 use std::iter::FusedIterator;
 
+use memchr::{memchr, memchr_iter, memmem};
+
 /// Ends the subject.
 const OPENS: &str = "  - ";
 /// Stands between two changes.
@@ -48,11 +50,13 @@ pub struct Change<'a> {
 impl<'a> Detail<'a> {
     /// Takes a text apart; `None` where it does not follow the form. Takes time linear in the text's length.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let (subject, rest) = match text.split_once(OPENS) {
+        let (subject, rest) = match dash(text, OPENS) {
             None => (text, ""),
-            Some((_, rest)) if Shape::of(first_part(rest)).is_none() => return None,
-            Some(parts) => parts,
+            Some(at) => (&text[..at], &text[at + OPENS.len()..]),
         };
+        if subject.len() < text.len() && Shape::of(first_part(rest)).is_none() {
+            return None;
+        }
         let subject = trim(subject);
         (!subject.is_empty()).then_some(Self { subject, rest })
     }
@@ -116,24 +120,32 @@ impl Shape {
 
 /// The text up to the next dash that may separate.
 fn first_part(text: &str) -> &str {
-    text.find(BETWEEN).map_or(text, |at| &text[..at])
+    dash(text, BETWEEN).map_or(text, |at| &text[..at])
+}
+
+/// Where a separator, which is spaces and a dash and one more space, stands first. Dashes are rare and quickly found.
+fn dash(text: &str, separator: &str) -> Option<usize> {
+    let before = separator.len() - 2;
+    let mut dashes = memchr_iter(b'-', text.as_bytes()).filter_map(|at| at.checked_sub(before));
+    dashes.find(|&at| text.as_bytes()[at..].starts_with(separator.as_bytes()))
 }
 
 /// The field and what stands behind its colon, spaces in front left out.
 fn split_field(text: &str) -> Option<(&str, &str)> {
-    let (field, value) = text
-        .split_once(": ")
-        .or_else(|| text.strip_suffix(':').map(|field| (field, "")))?;
-    let field = trim(field);
-    (!field.is_empty()).then_some((field, value.trim_start_matches(' ')))
+    let mut at = memchr(b':', text.as_bytes())?;
+    while !matches!(text.as_bytes().get(at + 1), None | Some(b' ')) {
+        at += 1 + memchr(b':', &text.as_bytes()[at + 1..])?;
+    }
+    let field = trim(&text[..at]);
+    (!field.is_empty()).then_some((field, text[at + 1..].trim_start_matches(' ')))
 }
 
 fn change(text: &str) -> Option<Change<'_>> {
     let (field, value) = split_field(text)?;
     let (from, to) = match (set_to(value), value.strip_prefix("from")) {
         (Some(new), _) => (None, new),
-        (None, Some(rest)) if rest.starts_with(' ') => match rest.split_once(" to ") {
-            Some((old, new)) => (Some(trim(old)), new),
+        (None, Some(rest)) if rest.starts_with(' ') => match find_to(rest) {
+            Some(at) => (Some(trim(&rest[..at])), &rest[at + TO.len()..]),
             None => match rest.strip_suffix(" to") {
                 Some(old) => (Some(trim(old)), ""),
                 None => (None, value),
@@ -151,8 +163,14 @@ fn set_to(value: &str) -> Option<&str> {
         .filter(|new| new.is_empty() || new.starts_with(' '))
 }
 
+const TO: &str = " to ";
+
+fn find_to(text: &str) -> Option<usize> {
+    memmem::find(text.as_bytes(), TO.as_bytes())
+}
+
 fn holds_to(text: &str) -> bool {
-    text.contains(" to ") || text.ends_with(" to")
+    find_to(text).is_some() || text.ends_with(" to")
 }
 
 fn trim(text: &str) -> &str {

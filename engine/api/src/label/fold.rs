@@ -7,40 +7,64 @@
 /// changed, while a rule can still name it (`@example.com`).
 pub(super) fn fold(text: &str, into: &mut Vec<u8>) {
     into.clear();
+    into.reserve(text.len() + 2);
     into.push(b' ');
+    let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(&byte) = text.as_bytes().get(at) {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' => into.push(byte),
-            b'A'..=b'Z' => into.push(byte | 0x20),
-            b'@' => {
-                let domain = domain(&text[at + 1..]);
-                if !domain.is_empty() {
-                    space(into);
-                    into.push(b'@');
-                    into.extend(domain.bytes().map(|byte| byte.to_ascii_lowercase()));
-                    at += domain.len();
-                }
+    while let Some(&byte) = bytes.get(at) {
+        match PLAIN[usize::from(byte)] {
+            0 => at += special(&text[at..], into),
+            b' ' => {
                 space(into);
+                at += 1;
             }
-            0..=0x7f => space(into),
-            _ => {
-                let Some(letter) = text[at..].chars().next() else {
-                    break;
-                };
-                if letter.is_alphanumeric() {
-                    for lower in letter.to_lowercase().filter(|lower| lower.is_alphanumeric()) {
-                        into.extend(lower.encode_utf8(&mut [0; 4]).bytes());
-                    }
-                } else {
-                    space(into);
-                }
-                at += letter.len_utf8() - 1;
+            letter => {
+                into.push(letter);
+                at += 1;
             }
         }
-        at += 1;
     }
     space(into);
+}
+
+/// What each byte becomes; 0 for those that need a look at what follows.
+const PLAIN: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        table[byte as usize] = match byte {
+            b'@' => 0,
+            _ if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+            _ => b' ',
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Folds what is at the beginning of a text, a domain or a letter beyond ASCII; answers how many bytes that were.
+fn special(text: &str, into: &mut Vec<u8>) -> usize {
+    if let Some(behind) = text.strip_prefix('@') {
+        let domain = domain(behind);
+        space(into);
+        if !domain.is_empty() {
+            into.push(b'@');
+            into.extend(domain.bytes().map(|byte| byte.to_ascii_lowercase()));
+            into.push(b' ');
+        }
+        return 1 + domain.len();
+    }
+    let Some(letter) = text.chars().next() else {
+        return 1;
+    };
+    if letter.is_alphanumeric() {
+        for lower in letter.to_lowercase().filter(|lower| lower.is_alphanumeric()) {
+            into.extend(lower.encode_utf8(&mut [0; 4]).bytes());
+        }
+    } else {
+        space(into);
+    }
+    letter.len_utf8()
 }
 
 fn space(into: &mut Vec<u8>) {

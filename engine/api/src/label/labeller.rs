@@ -19,6 +19,9 @@ const MOST_LABELS: usize = 64;
 /// So many different texts of one field are remembered.
 const REMEMBERED: usize = 1_024;
 
+/// What texts of one field fulfil.
+type Remembered = HashMap<Box<str>, Box<[u64]>>;
+
 /// Finds the labels of rows. A clone shares the compiled rules and costs little.
 #[derive(Debug, Clone)]
 pub struct Labeller {
@@ -26,7 +29,8 @@ pub struct Labeller {
     /// What is fulfilled by the row at hand, a bit a condition.
     fulfilled: Vec<u64>,
     folded: Vec<u8>,
-    remembered: [HashMap<Box<str>, Box<[u64]>>; 3],
+    /// Of the category, the action and the operator.
+    remembered: [Remembered; 3],
     joined: HashMap<LabelSet, Box<str>>,
 }
 
@@ -122,7 +126,13 @@ impl Labeller {
 
     /// The labels of a row.
     pub fn labels(&mut self, log_type: LogType, row: &Labelled<'_>) -> LabelSet {
-        let compiled = Arc::clone(&self.compiled);
+        let Self {
+            compiled,
+            fulfilled,
+            folded,
+            remembered,
+            ..
+        } = self;
         let mut found = LabelSet::default();
         if log_type == LogType::Activity {
             for check in compiled.checks.iter().filter(|check| check.activity) {
@@ -130,26 +140,26 @@ impl Labeller {
             }
             return found;
         }
-        self.fulfilled.fill(0);
-        for (number, (matcher, text)) in [
+        fulfilled.fill(0);
+        let few = [
             (&compiled.category, row.category),
             (&compiled.action, row.action),
             (&compiled.operator, row.operator),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            self.remember(number, matcher, text);
+        ];
+        for ((matcher, text), remembered) in few.into_iter().zip(remembered) {
+            remember(matcher, text, remembered, folded, fulfilled);
         }
-        look(
-            &compiled.detail,
-            row.detail,
-            &mut self.folded,
-            &mut self.fulfilled,
-        );
+        look(&compiled.detail, row.detail, folded, fulfilled);
         let mut looked_at_fields = compiled.field.is_empty();
         for check in compiled.checks.iter().filter(|check| check.operation) {
-            if found.0 & 1 << check.label != 0 || !self.fulfils(&check.needs) {
+            let fulfils = || {
+                check
+                    .needs
+                    .iter()
+                    .zip(&*fulfilled)
+                    .all(|(needs, has)| has & needs == *needs)
+            };
+            if found.0 & 1 << check.label != 0 || !fulfils() {
                 continue;
             }
             if let Some(field) = check.field {
@@ -157,15 +167,10 @@ impl Labeller {
                     looked_at_fields = true;
                     let changes = Detail::parse(row.detail);
                     for change in changes.iter().flat_map(Detail::changes) {
-                        look(
-                            &compiled.field,
-                            change.field,
-                            &mut self.folded,
-                            &mut self.fulfilled,
-                        );
+                        look(&compiled.field, change.field, folded, fulfilled);
                     }
                 }
-                if self.fulfilled[field / 64] & bit(field) == 0 {
+                if fulfilled[field / 64] & bit(field) == 0 {
                     continue;
                 }
             }
@@ -176,10 +181,7 @@ impl Labeller {
 
     /// The names of a row's labels, in the order of the rules; [`UNCLASSIFIED`] alone where there are none.
     pub fn names(&self, labels: LabelSet) -> impl Iterator<Item = &str> {
-        let known = self.compiled.labels.iter().enumerate();
-        let named = known.filter(move |(number, _)| labels.0 & 1 << number != 0);
-        let none = (labels.0 == 0).then_some(UNCLASSIFIED);
-        named.map(|(_, label)| &**label).chain(none)
+        labels.names(&self.compiled.labels)
     }
 
     /// [`Labeller::names`] with commas between.
@@ -187,11 +189,10 @@ impl Labeller {
         if self.joined.len() >= REMEMBERED {
             self.joined.clear();
         }
-        if !self.joined.contains_key(&labels) {
-            let joined = self.names(labels).collect::<Vec<_>>().join(",");
-            self.joined.insert(labels, joined.into());
-        }
-        self.joined.get(&labels).map_or(UNCLASSIFIED, |joined| joined)
+        let known = &self.compiled.labels;
+        self.joined
+            .entry(labels)
+            .or_insert_with(|| labels.names(known).collect::<Vec<_>>().join(",").into())
     }
 
     /// Which rules fit a row, and why. For people; [`Labeller::labels`] is many times faster.
@@ -241,32 +242,16 @@ impl Labeller {
         }
         fits
     }
+}
 
-    fn fulfils(&self, needs: &[u64]) -> bool {
-        needs
+impl LabelSet {
+    fn names(self, known: &[Arc<str>]) -> impl Iterator<Item = &str> {
+        let named = known
             .iter()
-            .zip(&self.fulfilled)
-            .all(|(needs, has)| has & needs == *needs)
-    }
-
-    /// As [`look`], and remembers it.
-    fn remember(&mut self, field: usize, matcher: &Matcher, text: &str) {
-        if matcher.is_empty() || text.is_empty() {
-            return;
-        }
-        if !self.remembered[field].contains_key(text) {
-            if self.remembered[field].len() >= REMEMBERED {
-                self.remembered[field].clear();
-            }
-            let mut bits = vec![0; self.fulfilled.len()];
-            look(matcher, text, &mut self.folded, &mut bits);
-            self.remembered[field].insert(text.into(), bits.into());
-        }
-        if let Some(bits) = self.remembered[field].get(text) {
-            for (fulfilled, bits) in self.fulfilled.iter_mut().zip(bits) {
-                *fulfilled |= bits;
-            }
-        }
+            .enumerate()
+            .filter(move |(number, _)| self.0 & 1 << number != 0);
+        let none = (self.0 == 0).then_some(UNCLASSIFIED);
+        named.map(|(_, label)| &**label).chain(none)
     }
 }
 
@@ -325,9 +310,7 @@ impl Compiled {
             &mut compiled.detail,
             &mut compiled.field,
         ] {
-            matcher
-                .build()
-                .map_err(|error| format!("the rules name too many words: {error}"))?;
+            matcher.build()?;
         }
         compiled.rules = rules;
         Ok(compiled)
@@ -342,6 +325,34 @@ fn look(matcher: &Matcher, text: &str, folded: &mut Vec<u8>, fulfilled: &mut [u6
             fulfilled[needle.condition / 64] |= bit(needle.condition)
         });
     }
+}
+
+/// As [`look`], and remembers what a text fulfils.
+fn remember(
+    matcher: &Matcher,
+    text: &str,
+    remembered: &mut Remembered,
+    folded: &mut Vec<u8>,
+    fulfilled: &mut [u64],
+) {
+    if matcher.is_empty() || text.is_empty() {
+        return;
+    }
+    let add = |bits: &[u64], fulfilled: &mut [u64]| {
+        for (fulfilled, bits) in fulfilled.iter_mut().zip(bits) {
+            *fulfilled |= bits;
+        }
+    };
+    if let Some(bits) = remembered.get(text) {
+        return add(bits, fulfilled);
+    }
+    if remembered.len() >= REMEMBERED {
+        remembered.clear();
+    }
+    let mut bits = vec![0; fulfilled.len()];
+    look(matcher, text, folded, &mut bits);
+    add(&bits, fulfilled);
+    remembered.insert(text.into(), bits.into());
 }
 
 fn bit(condition: usize) -> u64 {

@@ -1,8 +1,15 @@
 //! Looks for all the words that the rules name of one field of a row, in one pass.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{
+    Anchored, MatchKind,
+    automaton::Automaton as _,
+    dfa::{Builder, DFA},
+};
 
 use super::{fold::fold, rule::Condition};
+
+/// So many words of one field are looked for at most.
+const MOST_NEEDLES: usize = 2_000;
 
 /// One word, or several in a row, that a rule looks for.
 #[derive(Debug)]
@@ -11,6 +18,7 @@ pub(super) struct Needle {
     pub(super) condition: usize,
     /// As the rule has it.
     written: String,
+    length: usize,
     at_start: bool,
     at_end: bool,
 }
@@ -20,7 +28,7 @@ pub(super) struct Needle {
 pub(super) struct Matcher {
     needles: Vec<Needle>,
     /// `None` until it is built, and where there are no needles.
-    automaton: Option<AhoCorasick>,
+    automaton: Option<DFA>,
     folded: Vec<Vec<u8>>,
 }
 
@@ -35,20 +43,29 @@ impl Matcher {
             folded.pop();
         }
         let whole = matches!(condition, Condition::Category | Condition::Field);
-        self.folded.push(folded);
         self.needles.push(Needle {
             condition: number,
             written: written.to_owned(),
+            length: folded.len(),
             at_start: whole || condition == Condition::DetailStartsWith,
             at_end: whole && !open,
         });
+        self.folded.push(folded);
     }
 
     /// Makes ready; `Err` with the reason where there are too many needles.
     pub(super) fn build(&mut self) -> Result<(), String> {
         let folded = std::mem::take(&mut self.folded);
+        // A table of all states is the fastest form, and grows with the needles.
+        if folded.len() > MOST_NEEDLES {
+            return Err(format!(
+                "the rules name {} words of one field, and at most {MOST_NEEDLES} are looked for",
+                folded.len()
+            ));
+        }
         if !folded.is_empty() {
-            self.automaton = Some(AhoCorasick::new(folded).map_err(|error| error.to_string())?);
+            let automaton = Builder::new().match_kind(MatchKind::Standard).build(folded);
+            self.automaton = Some(automaton.map_err(|error| error.to_string())?);
         }
         Ok(())
     }
@@ -69,10 +86,20 @@ impl Matcher {
     /// Hands each needle that a folded text holds to `found`; one that it holds twice, twice.
     pub(super) fn each<'a>(&'a self, folded: &[u8], mut found: impl FnMut(&'a Needle)) {
         let Some(automaton) = &self.automaton else { return };
-        for hit in automaton.find_overlapping_iter(folded) {
-            let needle = &self.needles[hit.pattern().as_usize()];
-            if (!needle.at_start || hit.start() == 0) && (!needle.at_end || hit.end() == folded.len()) {
-                found(needle);
+        let Ok(mut state) = automaton.start_state(Anchored::No) else {
+            return;
+        };
+        for (at, &byte) in folded.iter().enumerate() {
+            state = automaton.next_state(Anchored::No, state, byte);
+            if !automaton.is_special(state) || !automaton.is_match(state) {
+                continue;
+            }
+            for number in 0..automaton.match_len(state) {
+                let needle = &self.needles[automaton.match_pattern(state, number).as_usize()];
+                if (!needle.at_start || needle.length == at + 1) && (!needle.at_end || at + 1 == folded.len())
+                {
+                    found(needle);
+                }
             }
         }
     }
