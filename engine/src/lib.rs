@@ -109,6 +109,7 @@ pub enum StartError {
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartError> {
     let clock = Clock::ahead(config.clock_ahead);
     let telemetry = Telemetry::new();
+    telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -216,6 +217,7 @@ fn workers(
         store: store.clone(),
         vault: vault.clone(),
         zoom: zoom.clone(),
+        labeller: config.labels.labeller.clone(),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         gates: Gates::default(),

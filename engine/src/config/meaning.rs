@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
     raw::Value,
 };
 
@@ -51,6 +51,7 @@ pub(super) fn read(
     let delivery = delivery(&mut reader);
     let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
     let log = log(&mut reader);
+    let labels = labels::read(raw, problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -62,6 +63,7 @@ pub(super) fn read(
         clock_ahead: clock_ahead?,
         egress: egress?,
         log: log?,
+        labels: labels?,
     })
 }
 
@@ -244,14 +246,14 @@ impl Reader<'_> {
     fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
     fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
         }
     }
 

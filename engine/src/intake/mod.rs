@@ -24,6 +24,7 @@ pub use self::gate::Gates;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use engine_api::label::Labeller;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -50,6 +51,8 @@ pub struct Intake {
     pub vault: Vault,
     /// Zoom.
     pub zoom: Zoom,
+    /// Finds the labels of new events; each read works with a clone.
+    pub labeller: Labeller,
     /// The time.
     pub clock: Clock,
     /// Counts.

@@ -1,8 +1,8 @@
 //! One read of a feed: page after page into the log of events.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use engine_api::label::Labeller;
+use engine_api::label::{LabelSet, Labeller};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -35,6 +35,8 @@ pub(super) struct Reader<'a> {
     gate: Gate,
     stop: &'a CancellationToken,
     labeller: Labeller,
+    /// Events by their labels, until they are committed.
+    labelled: BTreeMap<LabelSet, u64>,
     requests: u64,
     remaining_today: Option<u64>,
     appended: bool,
@@ -63,7 +65,8 @@ impl<'a> Reader<'a> {
             credential,
             gate,
             stop,
-            labeller: Labeller::default(),
+            labeller: intake.labeller.clone(),
+            labelled: BTreeMap::new(),
             requests: 0,
             remaining_today: None,
             appended: false,
@@ -248,12 +251,9 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, feed: &ClaimedFeed, events: &mut NewEvents, row: &Row<'_>, occurrence: u32) {
-        let mut labels = Vec::new();
-        row.labelled(|labelled| self.labeller.labels(feed.key.log_type, labelled, &mut labels));
+        let labels = row.labelled(|labelled| self.labeller.labels(feed.key.log_type, labelled));
+        *self.labelled.entry(labels).or_default() += 1;
         let telemetry = &self.intake.telemetry;
-        for label in &labels {
-            telemetry.events_labelled.add(&LabelLabels { label }, 1);
-        }
         let collected_at = self.intake.clock.now();
         let log_type = LogTypeLabels::of(feed.key.log_type);
         if let Some(time) = row.time {
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
             occurrence,
             time: row.time,
             collected_at,
-            labels: &labels.join(","),
+            labels: self.labeller.joined(labels),
             row: row.text,
         });
     }
@@ -299,6 +299,15 @@ impl<'a> Reader<'a> {
             .await?;
         committed.map_err(|_| Stopped::Fenced)?;
         self.appended |= any;
+        for (labels, count) in std::mem::take(&mut self.labelled) {
+            for label in self.labeller.names(labels) {
+                let label = label.to_owned();
+                self.intake
+                    .telemetry
+                    .events_labelled
+                    .add(&LabelLabels { label }, count);
+            }
+        }
         feed.checkpoint = checkpoint;
         Ok(())
     }

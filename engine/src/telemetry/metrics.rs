@@ -1,8 +1,8 @@
 //! Every metric of the engine, declared once.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use engine_api::LogType;
+use engine_api::{LogType, label::UNCLASSIFIED};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{
@@ -130,7 +130,7 @@ labels!(
     /// A label that was given to events.
     LabelLabels {
         /// The label.
-        label: &'static str,
+        label: String,
     }
 );
 labels!(
@@ -364,6 +364,14 @@ impl Metrics {
             for outcome in PollOutcome::ALL {
                 self.polls.add(&PollLabels::of(log_type, outcome), 0);
             }
+        }
+    }
+
+    /// Shows the counters of the labels that events can have.
+    pub fn expect_labels(&self, labels: &[Arc<str>]) {
+        for label in labels.iter().map(|label| &**label).chain([UNCLASSIFIED]) {
+            let label = label.to_owned();
+            self.events_labelled.add(&LabelLabels { label }, 0);
         }
     }
 
