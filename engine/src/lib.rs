@@ -9,7 +9,7 @@
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
-//! | 4 surface | [`api`], [`supervisor`] |
+//! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
 pub mod alarm;
@@ -21,6 +21,7 @@ pub mod destination;
 pub mod encode;
 pub mod http;
 pub mod intake;
+pub mod labels;
 pub mod model;
 pub mod retry;
 pub mod store;

@@ -30,7 +30,7 @@ mod view;
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{
-    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination,
+    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
 pub use id::{AlarmChannelId, DeadLetterId, DestinationId, InvalidId, SourceId};

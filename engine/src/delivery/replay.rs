@@ -50,7 +50,7 @@ impl Run<'_> {
                 feed: &letter.feed,
                 source_name: &letter.source_name,
             },
-            self.metadata,
+            self.wanted.metadata,
         );
         let id = batch::replay_id(&self.claim.destination, &letter.event_id);
         let batch = Batch::new(id, lines, 1);

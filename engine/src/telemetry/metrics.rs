@@ -335,6 +335,7 @@ metrics! {
     feed_last_event_timestamp_seconds: Gauges<FeedLabels>, "Newest event of the feed, in Unix seconds";
     budget_remaining: Gauges<SourceLabels>, "Requests that may still be made today for the source's Zoom account";
     destination_events_sent: Counters<DestinationLabels>, "Events that the destination acknowledged";
+    destination_events_left_out: Counters<DestinationLabels>, "Events that the destination's `only` left out";
     destination_events_refused: Counters<DestinationFault>, "Events that the destination refused for good";
     destination_retries: Counters<DestinationFault>, "Attempts to deliver that failed and are made again";
     destination_pending_events: Gauges<DestinationLabels>, "Events not yet acknowledged by the destination";
@@ -390,6 +391,7 @@ impl Metrics {
     pub fn forget_destination(&self, destination: &str) {
         let labels = DestinationLabels::of(destination);
         self.destination_events_sent.remove(&labels);
+        self.destination_events_left_out.remove(&labels);
         self.destination_pending_events.remove(&labels);
         self.destination_oldest_pending_seconds.remove(&labels);
         self.dead_letters.remove(&labels);
