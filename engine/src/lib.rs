@@ -9,7 +9,7 @@
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
-//! | 4 surface | [`api`], [`supervisor`] |
+//! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
 pub mod alarm;
@@ -22,6 +22,7 @@ pub mod destination;
 pub mod encode;
 pub mod http;
 pub mod intake;
+pub mod labels;
 pub mod model;
 pub mod retry;
 pub mod store;
@@ -112,6 +113,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     let telemetry = Telemetry::new();
     #[cfg(feature = "crash-points")]
     config.crash_at.into_iter().for_each(crash::arm);
+    telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -219,6 +221,7 @@ fn workers(
         store: store.clone(),
         vault: vault.clone(),
         zoom: zoom.clone(),
+        labeller: config.labels.labeller.clone(),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         gates: Gates::default(),

@@ -3,7 +3,10 @@
 use std::path::{Component, Path};
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, Code, DestinationSpec, LogType, Secret, SourceSpec, Spec, Violation};
+use engine_api::{
+    AlarmChannelSpec, Code, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec, Violation,
+    label::UNCLASSIFIED,
+};
 use tracing::warn;
 use url::Url;
 
@@ -17,7 +20,7 @@ use crate::model::Day;
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
 pub(super) trait Resource: Spec {
-    /// Where the spec wants the engine to reach or write and it may not.
+    /// What the spec wants of this engine and cannot have: an address, a path, a label.
     fn out_of_reach(&self, _api: &Api) -> Vec<Breach> {
         Vec::new()
     }
@@ -124,7 +127,8 @@ impl Resource for DestinationSpec {
             .http
             .as_ref()
             .and_then(|http| refused_address(api, "http.url", &http.url));
-        file.into_iter().chain(http).collect()
+        let labels = self.only.iter().flat_map(|only| unknown_labels(api, only));
+        file.into_iter().chain(http).chain(labels).collect()
     }
 
     fn forget(api: &Api, id: &str) {
@@ -141,6 +145,27 @@ impl Resource for AlarmChannelSpec {
             .into_iter()
             .collect()
     }
+}
+
+/// Labels that no rule of this engine adds: events with them will never come, and most likely one was mistyped.
+fn unknown_labels(api: &Api, only: &Only) -> Vec<Breach> {
+    let labeller = &api.limits.labeller;
+    let known = labeller.all().iter().map(|label| &**label).chain([UNCLASSIFIED]);
+    let known: Vec<_> = known.map(|label| format!("`{label}`")).collect();
+    let unknown = only
+        .labels
+        .iter()
+        .flatten()
+        .filter(|label| !labeller.knows(label));
+    let breach = |label: &String| {
+        let detail = format!(
+            "names `{label}`, a label that no rule of this engine adds: choose among {}, or first add a rule for it to \
+             `labels.rules` in the engine's configuration",
+            known.join(", ")
+        );
+        Breach::new(Code::InvalidSpec, "only.labels", detail)
+    };
+    unknown.map(breach).collect()
 }
 
 /// Judges a path by its text alone; whether a link leads out of a root, the destination sees when it writes.

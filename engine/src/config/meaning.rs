@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
     raw::Value,
 };
 
@@ -54,6 +54,7 @@ pub(super) fn read(
     let log = log(&mut reader);
     #[cfg(feature = "crash-points")]
     let crash_at = crash_at(variables, reader.problems);
+    let labels = labels::read(raw, problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -67,6 +68,7 @@ pub(super) fn read(
         log: log?,
         #[cfg(feature = "crash-points")]
         crash_at,
+        labels: labels?,
     })
 }
 
@@ -269,14 +271,14 @@ impl Reader<'_> {
     fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
     fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
         }
     }
 

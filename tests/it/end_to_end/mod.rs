@@ -8,6 +8,7 @@ mod exactly_once;
 mod examples;
 mod faults;
 mod import;
+mod labels;
 mod lifecycle;
 mod refusals;
 mod secrets;
