@@ -7,4 +7,5 @@ mod end_to_end;
 mod harness;
 mod receiver;
 mod sim;
+mod simulation;
 mod tidy;

@@ -57,7 +57,7 @@ impl Binary {
             .max();
         // Cargo builds only the binaries of the package under test, so a plain `cargo test -p e2e` leaves an old one.
         if built.is_none() || built < newest {
-            self.build(&directory);
+            self.build(&directory, &[]);
         }
         assert!(
             path.is_file(),
@@ -68,7 +68,30 @@ impl Binary {
         path
     }
 
-    fn build(self, directory: &Path) {
+    /// Returns the path of an engine that dies where a test says: of the same binary, which is built anew where it
+    /// knows nothing of crash points. A build of the whole workspace has them, one of the engine alone has not.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be built.
+    pub fn engine_with_crash_points() -> PathBuf {
+        let path = Self::Engine.path();
+        let knows = || {
+            let mut command = Command::new(&path);
+            command
+                .arg("validate")
+                .env(zoom_log_engine::crash::ARM_VARIABLE, "nowhere:1");
+            let output = command.output().expect("run the engine");
+            String::from_utf8_lossy(&output.stderr).contains("crash point")
+        };
+        if !knows() {
+            Self::Engine.build(&directory(), &["--features", "crash-points"]);
+            assert!(knows(), "{} knows nothing of crash points", path.display());
+        }
+        path
+    }
+
+    fn build(self, directory: &Path, more: &[&str]) {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(workspace()).args([
             "build",
@@ -78,6 +101,7 @@ impl Binary {
             "--bin",
             self.name(),
         ]);
+        cargo.args(more);
         if directory.ends_with("release") {
             cargo.arg("--release");
         }

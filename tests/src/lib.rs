@@ -15,6 +15,7 @@ pub mod binaries;
 pub mod delivered;
 pub mod engine;
 pub mod http;
+pub mod kills;
 pub mod leak;
 pub mod process;
 pub mod receiver;

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod api;
+mod crash;
 mod delivery;
 mod drift;
 mod exactly_once;

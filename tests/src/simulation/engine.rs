@@ -175,7 +175,7 @@ impl Engine {
         };
         let noticed = wakes.clone();
         let alarm = AlarmWorker::new(store.clone(), clock.clone(), telemetry.clone(), view, move || {
-            noticed.wake()
+            noticed.wake();
         });
         let notices = NoticeWorker::new(
             store.clone(),

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     future::poll_fn,
     path::PathBuf,
     rc::Rc,
@@ -346,7 +347,7 @@ impl<'a> Run<'a> {
             }
             if !owed.is_paid(&counts) {
                 let rows = check::describe(&world, &self.sources, &owed.lost(&counts));
-                missing.push_str(&format!("missing at {name}:\n{rows}"));
+                let _ = write!(missing, "missing at {name}:\n{rows}");
             }
         }
         Ok(if missing.is_empty() { Ok(()) } else { Err(missing) })
@@ -401,7 +402,7 @@ impl<'a> Run<'a> {
         let mut text = String::new();
         for (source, _) in &self.sources {
             let rows = self.engine.store.feed_rows(source).await;
-            text.push_str(&format!("{rows:#?}\n"));
+            let _ = writeln!(text, "{rows:#?}");
         }
         text
     }
