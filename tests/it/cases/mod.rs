@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use e2e::{
     delivered::{self, Difference, Event},
     engine::Engine,
-    sim::{Bulk, Mix, Report, Sim},
+    sim::{Bulk, Limits, Mix, Report, Sim},
     wait,
 };
 use engine_api::SourceSpec;
@@ -68,6 +68,12 @@ impl Case {
         all.extend_from_slice(settings);
         let stage = Stage::set_with(&all).await;
         stage.sim.clock().advance(ahead);
+        // An hour's sweeps within a minute would run into the limit of the second, which is no part of any case.
+        let limits = Limits {
+            per_second: u64::MAX,
+            per_day: 60_000,
+        };
+        stage.sim.tune(ACCOUNT, |behaviour| behaviour.limits = Some(limits));
         let lake = stage.engine.out("lake");
         Self {
             stage,
