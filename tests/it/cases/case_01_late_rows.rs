@@ -33,7 +33,10 @@ async fn late_rows_of_the_same_day_and_of_days_before() {
         .filter(|line| line.contains("late_events_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum::<f64>();
-    assert!(counted >= 8.0, "{counted} late events counted; metrics:\n{metrics}");
+    assert!(
+        counted >= 8.0,
+        "{counted} late events counted; metrics:\n{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -61,7 +64,10 @@ async fn late_rows_in_the_middle_of_a_read_and_while_nobody_reads() {
     case.sim().inject(FaultRule::times("next_page_token=", 2, slow));
     case.struck().await;
     // Newest first, so what is older than the first page's rows is still to come, and what is newer is passed.
-    case.rows(case.ago(SignedDuration::from_mins(2)), "late on a page that was read");
+    case.rows(
+        case.ago(SignedDuration::from_mins(2)),
+        "late on a page that was read",
+    );
     case.rows(case.ago(SignedDuration::from_hours(29)), "late on a page to come");
     case.settle().await;
 

@@ -44,7 +44,11 @@ async fn twins_that_a_page_edge_cuts_apart() {
         let twin = case.row(report, second, "twin");
         case.row(report, second, "twin");
         for number in 0..299 {
-            case.row(report, second + SignedDuration::from_secs(number + 1), &format!("{number}"));
+            case.row(
+                report,
+                second + SignedDuration::from_secs(number + 1),
+                &format!("{number}"),
+            );
         }
         twins.push(twin);
     }

@@ -34,9 +34,11 @@ async fn a_second_with_more_rows_than_a_page() {
     }
     case.settle().await;
     // Rows that change places between two pages may hide, never vanish. That they are told apart keeps them single.
-    case.sim().tune(ACCOUNT, |behaviour| behaviour.unstable_ties = true);
+    case.sim()
+        .tune(ACCOUNT, |behaviour| behaviour.unstable_ties = true);
     case.reads(4).await;
     case.row(Report::Operation, second, "Batch Update, the last");
-    case.sim().tune(ACCOUNT, |behaviour| behaviour.unstable_ties = false);
+    case.sim()
+        .tune(ACCOUNT, |behaviour| behaviour.unstable_ties = false);
     case.settle_for_good().await;
 }

@@ -114,7 +114,11 @@ async fn a_crash_between_a_receivers_taking_and_its_answer() {
         assert_eq!(ids.len() as u64, rows.values().sum::<u64>());
         let difference = Difference::between(&owed, &rows);
         assert!(difference.doubled.is_empty(), "{difference}");
-        if difference.is_none() { Ok(ids) } else { Err(difference.to_string()) }
+        if difference.is_none() {
+            Ok(ids)
+        } else {
+            Err(difference.to_string())
+        }
     });
     case.polling(events).await;
     let again = hook

@@ -47,33 +47,56 @@ async fn each_form_of_the_daily_429_pauses_until_midnight_and_is_no_failure() {
         let before = case.sim().counters().with_status(429);
         let status = case.status(exhausted).await;
         let midnight = case.midnight(-1);
-        let told = feed(&status, Report::Operation)["trouble"]["detail"].as_str().unwrap();
+        let told = feed(&status, Report::Operation)["trouble"]["detail"]
+            .as_str()
+            .unwrap();
         let until: Timestamp = told
             .split_whitespace()
             .find_map(|word| word.parse().ok())
             .unwrap_or_else(|| panic!("{form}: no instant in `{told}`"));
         let off = until.duration_since(midnight).abs();
-        assert!(off <= SignedDuration::from_secs(2), "{form}: `{told}` for {midnight}");
+        assert!(
+            off <= SignedDuration::from_secs(2),
+            "{form}: `{told}` for {midnight}"
+        );
 
         // Neither a restart nor an hour makes the engine ask again, and silence that has this reason is no alarm.
         case.rows(case.now(), &format!("during pause {number}"));
         case.pass(SignedDuration::from_hours(1)).await;
         let asked = case.sim().counters().to("/v2");
         case.stage.poll(&case.source).await;
-        let status = case.engine().source_status(&case.source, super::LATE, exhausted).await;
+        let status = case
+            .engine()
+            .source_status(&case.source, super::LATE, exhausted)
+            .await;
         for report in Report::ALL {
-            assert_ne!(feed(&status, report)["alarm"]["state"], "alarm", "{form}: {status:#}");
+            assert_ne!(
+                feed(&status, report)["alarm"]["state"],
+                "alarm",
+                "{form}: {status:#}"
+            );
         }
-        assert_eq!(case.sim().counters().to("/v2"), asked, "{form}: asked during the pause");
+        assert_eq!(
+            case.sim().counters().to("/v2"),
+            asked,
+            "{form}: asked during the pause"
+        );
         let refused = case.sim().counters().with_status(429) - before;
-        assert!((1..=2).contains(&refused), "{form}: {refused} requests ran into the limit");
+        assert!(
+            (1..=2).contains(&refused),
+            "{form}: {refused} requests ran into the limit"
+        );
 
         case.pass_to(midnight + SignedDuration::from_secs(30)).await;
         case.settle().await;
         let status = case.status(|status| status["health"] == "ok").await;
-        assert!(feed(&status, Report::Operation)["trouble"].is_null(), "{form}: {status:#}");
+        assert!(
+            feed(&status, Report::Operation)["trouble"].is_null(),
+            "{form}: {status:#}"
+        );
         // Back to noon, so that the next form has the same way to go.
-        case.pass_to(case.midnight(0) + SignedDuration::from_hours(12)).await;
+        case.pass_to(case.midnight(0) + SignedDuration::from_hours(12))
+            .await;
         case.rows(case.now(), &format!("after pause {number}"));
         case.settle().await;
     }

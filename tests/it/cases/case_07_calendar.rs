@@ -125,7 +125,10 @@ async fn the_oldest_day_goes_while_it_is_read() {
     let oldest = case.oldest();
     // Rows of days that stay readable; the first two days hold none, and are gone when the engine comes back.
     for day in 3..20 {
-        case.rows(oldest + SignedDuration::from_hours(24 * day), &format!("day {day}"));
+        case.rows(
+            oldest + SignedDuration::from_hours(24 * day),
+            &format!("day {day}"),
+        );
     }
     let slow = Fault::Delay { millis: 300 };
     case.sim().inject(FaultRule::times("GET /v2/report", 1_000, slow));

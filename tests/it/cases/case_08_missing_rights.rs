@@ -29,7 +29,10 @@ async fn refused(case: &mut Case, report: Report, code: &str, words: &[&str]) ->
     let trouble = &feed(&status, report)["trouble"];
     assert_eq!(trouble["code"], code, "{status:#}");
     for word in words {
-        assert!(trouble["detail"].as_str().unwrap().contains(word), "{word}: {status:#}");
+        assert!(
+            trouble["detail"].as_str().unwrap().contains(word),
+            "{word}: {status:#}"
+        );
     }
     assert!(feed(&status, other)["trouble"].is_null(), "{status:#}");
     status
@@ -39,7 +42,9 @@ async fn refused(case: &mut Case, report: Report, code: &str, words: &[&str]) ->
 async fn heals(mut case: Case) {
     case.pass(SignedDuration::from_mins(11)).await;
     let healed = |status: &Value| Report::ALL.iter().all(|report| health(status, *report) == "ok");
-    case.engine().source_status(&case.source, super::LATE, healed).await;
+    case.engine()
+        .source_status(&case.source, super::LATE, healed)
+        .await;
     case.settle_for_good().await;
 }
 
@@ -50,7 +55,8 @@ async fn a_scope_that_is_missing_in_each_form_of_the_refusal() {
         let report = Report::ALL[number % 2];
         let (missing, left) = (SCOPES[number % 2], SCOPES[1 - number % 2]);
         let mut case = Case::begin().await;
-        case.sim().tune(ACCOUNT, |behaviour| behaviour.scope_refusal = form);
+        case.sim()
+            .tune(ACCOUNT, |behaviour| behaviour.scope_refusal = form);
         grant(&case, &[left]);
         refused(&mut case, report, "zoom_missing_scope", &[missing]).await;
         grant(&case, &SCOPES);
@@ -81,10 +87,18 @@ async fn a_role_permission_that_is_missing() {
     ];
     let cases = lacking.into_iter().map(async |(report, permissions, name)| {
         let mut case = Case::begin().await;
-        case.sim().tune(ACCOUNT, |behaviour| behaviour.permissions = permissions);
-        refused(&mut case, report, "zoom_missing_permission", &[name, "Usage Reports"]).await;
         case.sim()
-            .tune(ACCOUNT, |behaviour| behaviour.permissions = Permissions::default());
+            .tune(ACCOUNT, |behaviour| behaviour.permissions = permissions);
+        refused(
+            &mut case,
+            report,
+            "zoom_missing_permission",
+            &[name, "Usage Reports"],
+        )
+        .await;
+        case.sim().tune(ACCOUNT, |behaviour| {
+            behaviour.permissions = Permissions::default()
+        });
         heals(case).await;
     });
     futures_util::future::join_all(cases).await;

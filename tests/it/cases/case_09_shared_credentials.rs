@@ -44,7 +44,10 @@ async fn a_token_is_superseded_in_the_middle_of_a_window() {
         mint_elsewhere(&case).await;
     }
     case.settle_for_good().await;
-    assert!(case.sim().counters().with_status(401) >= 1, "no token was refused");
+    assert!(
+        case.sim().counters().with_status(401) >= 1,
+        "no token was refused"
+    );
     case.status(|status| status["health"] == "ok").await;
 }
 

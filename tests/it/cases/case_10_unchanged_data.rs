@@ -16,7 +16,10 @@ async fn nothing_new_comes_of_polls_sweeps_and_restarts() {
     case.stage.engine.restart().await;
     case.reads(8).await;
     assert_eq!(delivered::read_file(&case.lake), events);
-    let status = case.engine().get(&format!("/v1/sources/{}/status", case.source)).await;
+    let status = case
+        .engine()
+        .get(&format!("/v1/sources/{}/status", case.source))
+        .await;
     for report in Report::ALL {
         assert_eq!(super::feed(&status, report)["events"], 1_000, "{status:#}");
     }
@@ -33,7 +36,10 @@ async fn an_idle_feed_costs_one_request_a_poll() {
     // The first reads are confirmed by others; then there is nothing more to learn.
     case.reads(4).await;
     let polls = async |case: &Case| {
-        let status = case.engine().get(&format!("/v1/sources/{}/status", case.source)).await;
+        let status = case
+            .engine()
+            .get(&format!("/v1/sources/{}/status", case.source))
+            .await;
         Report::ALL.map(|report| super::feed(&status, report)["last_poll_at"].to_string())
     };
     let mut last = polls(&case).await;

@@ -24,26 +24,46 @@ fn operations(time: &str) -> Vec<(String, Option<&'static str>)> {
         )
     };
     vec![
-        (row("User Group", "Edit Group Recruiting "), Some("account_settings")),
+        (
+            row("User Group", "Edit Group Recruiting "),
+            Some("account_settings"),
+        ),
         (
             row("User", "Change Role  - jo@example.com: from Member to Co-Owner"),
             Some("role_and_license"),
         ),
         (
-            row("Account", "Security  - Sign-In Password Requirement: set to  - Name - with dashes: from a - b to c"),
+            row(
+                "Account",
+                "Security  - Sign-In Password Requirement: set to  - Name - with dashes: from a - b to c",
+            ),
             Some("account_settings"),
         ),
         (
-            row("Account", "Cloud Recording  - Cloud Storage Retention: set to  - Name: from x to y"),
+            row(
+                "Account",
+                "Cloud Recording  - Cloud Storage Retention: set to  - Name: from x to y",
+            ),
             Some("account_settings"),
         ),
         (
-            format!(r#"{{"time":"{time}","category_type":"Billing","operation_detail":"Update Subscription"}}"#),
+            format!(
+                r#"{{"time":"{time}","category_type":"Billing","operation_detail":"Update Subscription"}}"#
+            ),
             Some("billing"),
         ),
-        (format!(r#"{{"time":"{time}","operator":null,"action":null}}"#), Some("unclassified")),
-        (format!(r#"{{ "action" : "Update" ,  "time":"{time}" , "more": [1, {{"deep": null}}] }}"#), None),
-        (format!(r#"{{"operation_detail":"\u00e9\/ \ud83d\ude00 \"quoted\"","time":"{time}"}}"#), None),
+        (
+            format!(r#"{{"time":"{time}","operator":null,"action":null}}"#),
+            Some("unclassified"),
+        ),
+        (
+            format!(r#"{{ "action" : "Update" ,  "time":"{time}" , "more": [1, {{"deep": null}}] }}"#),
+            None,
+        ),
+        (
+            format!(r#"{{"operation_detail":"\u00e9\/ \ud83d\ude00 \"quoted\"","time":"{time}"}}"#),
+            None,
+        ),
     ]
 }
 
@@ -57,7 +77,9 @@ async fn rows_that_break_readers_arrive_to_the_byte_and_labelled() {
     let time = format!("{:.0}", case.now());
     for row in [
         format!(r#"{{"time":"{time}","type":"Sign in"}}"#),
-        format!(r#"{{"time":"{time}","email":"a@example.com","ip_address":"2001:db8::1","client_type":"OS","version":"-"}}"#),
+        format!(
+            r#"{{"time":"{time}","email":"a@example.com","ip_address":"2001:db8::1","client_type":"OS","version":"-"}}"#
+        ),
     ] {
         case.sim().add_text(ACCOUNT, Report::Activity, &row);
     }
@@ -82,7 +104,8 @@ async fn rows_with_odd_times_arrive_as_they_are() {
     let time = format!("{:.0}", case.now());
     let tomorrow = case.now() + SignedDuration::from_hours(24);
     let spaced = time.replace('T', " ").replace('Z', "");
-    let operation = |detail: &str, time: &str| format!(r#"{{"operation_detail":"{detail}","time":"{time}"}}"#);
+    let operation =
+        |detail: &str, time: &str| format!(r#"{{"operation_detail":"{detail}","time":"{time}"}}"#);
     for text in [
         format!(r#"{{"time":"{time}"}}"#),
         operation("fraction", &time.replace('Z', ".0000000+00:00")),
@@ -113,7 +136,11 @@ async fn rows_with_odd_times_arrive_as_they_are() {
             .filter(|(row, times)| owed.get(*row).is_none_or(|owed| owed < *times))
             .collect();
         assert!(over.is_empty(), "too often: {}", String::from_utf8_lossy(&text));
-        if lines == owed { Ok(()) } else { Err(String::from_utf8_lossy(&text).into_owned()) }
+        if lines == owed {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&text).into_owned())
+        }
     });
     case.polling(arrived).await;
     let status = case.status(|status| status["health"] == "ok").await;

@@ -73,7 +73,9 @@ impl Case {
             per_second: u64::MAX,
             per_day: 60_000,
         };
-        stage.sim.tune(ACCOUNT, |behaviour| behaviour.limits = Some(limits));
+        stage
+            .sim
+            .tune(ACCOUNT, |behaviour| behaviour.limits = Some(limits));
         let lake = stage.engine.out("lake");
         Self {
             stage,
@@ -134,7 +136,8 @@ impl Case {
                 twin_percent: 2.0,
                 ..Mix::default()
             };
-            self.sim().generate(ACCOUNT, report, Bulk { rows, span_secs, mix });
+            self.sim()
+                .generate(ACCOUNT, report, Bulk { rows, span_secs, mix });
         }
     }
 
@@ -180,8 +183,15 @@ impl Case {
         let before = asked();
         let read = wait::until_now(LATE, "further reads", || {
             let now = asked();
-            let all = now.iter().zip(&before).all(|(now, before)| *now >= before + times);
-            if all { Ok(()) } else { Err(format!("{before:?} to {now:?}")) }
+            let all = now
+                .iter()
+                .zip(&before)
+                .all(|(now, before)| *now >= before + times);
+            if all {
+                Ok(())
+            } else {
+                Err(format!("{before:?} to {now:?}"))
+            }
         });
         self.polling(read).await;
     }
@@ -203,10 +213,16 @@ impl Case {
         let settled = wait::until_now(LATE, "the file to be put right", || {
             let text = std::fs::read(&self.lake).unwrap_or_default();
             // A line that a crash cut short is no event yet.
-            let lines = text.split(|byte| *byte == b'\n').filter(|line| line.ends_with(b"}"));
+            let lines = text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| line.ends_with(b"}"));
             let events: Vec<Event> = lines.map(Event::parse).collect();
             let difference = Difference::between(&owed, &delivered::multiset(&events));
-            if difference.is_none() { Ok(()) } else { Err(difference.to_string()) }
+            if difference.is_none() {
+                Ok(())
+            } else {
+                Err(difference.to_string())
+            }
         });
         self.polling(settled).await;
     }

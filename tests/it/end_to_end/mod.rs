@@ -130,7 +130,7 @@ variable "zoom_client_secret" {
 "#;
 
 /// The usual configuration: a file and an HTTP destination, a channel, a source over all of them, its status.
-struct Hcl {
+pub(super) struct Hcl {
     hook: String,
     channel: String,
     /// The source's arguments as they stand in the text, by name.
@@ -138,7 +138,7 @@ struct Hcl {
 }
 
 impl Hcl {
-    fn new(hook: &Receiver, channel: &Receiver) -> Self {
+    pub(super) fn new(hook: &Receiver, channel: &Receiver) -> Self {
         let arguments = [
             ("name", r#""My Zoom logs""#),
             ("account_id", r#""abc123""#),
@@ -166,7 +166,7 @@ impl Hcl {
     }
 
     /// Sets an argument of the source, given as it stands in HCL.
-    fn set(&mut self, name: &str, value: &str) -> &mut Self {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> &mut Self {
         match self.source.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => value.clone_into(old),
             None => self.source.push((name.to_owned(), value.to_owned())),
@@ -179,7 +179,7 @@ impl Hcl {
         self
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let Self {
             hook,
             channel,
@@ -226,7 +226,7 @@ data "zoom_log_source_status" "corp" {{
     }
 }
 
-const SOURCE: &str = "zoom_log_source.corp";
+pub(super) const SOURCE: &str = "zoom_log_source.corp";
 const LAKE: &str = "zoom_log_destination.lake";
 const HOOK: &str = "zoom_log_destination.hook";
 const CHANNEL: &str = "zoom_log_alarm_channel.oncall";
