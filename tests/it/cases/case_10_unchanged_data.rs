@@ -2,10 +2,15 @@
 //!
 //! Grove's activities and both of Sentinel's connectors deliver the same rows again.
 
-use e2e::{delivered, sim::Report};
+use e2e::{
+    delivered::{self, Difference, Multiset},
+    sim::{Fault, FaultRule, Report, TimeForm, Wording},
+    wait,
+};
+use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Case, LATE};
+use super::{ACCOUNT, Case, LATE};
 
 #[tokio::test]
 async fn nothing_new_comes_of_polls_sweeps_and_restarts() {
@@ -68,4 +73,57 @@ async fn an_idle_feed_costs_one_request_a_poll() {
             counted[number]
         );
     }
+}
+
+/// From one page of a read to the next, Zoom adds a member to every row or spells its times another way: the rows are
+/// the ones that they were. What is new is delivered as it is shown.
+#[tokio::test]
+async fn rows_that_zoom_writes_otherwise_are_not_new() {
+    let added = Some(r#""tenant":{"id":"x","region":null}"#.to_owned());
+    let wordings = [
+        (added.clone(), TimeForm::AsAdded),
+        (None, TimeForm::Fraction),
+        (None, TimeForm::Spaced),
+        (added, TimeForm::Offset),
+    ];
+    let cases = wordings.into_iter().map(async |(added_member, times)| {
+        let wording = Wording { added_member, times };
+        let case = Case::collected(350, 30).await;
+        let slow = Fault::Delay { millis: 200 };
+        case.sim().inject(FaultRule::times("next_page_token=", 2, slow));
+        case.struck().await;
+        case.sim()
+            .tune(ACCOUNT, |behaviour| behaviour.wording = wording.clone());
+        case.rows(case.now(), "after the change");
+        case.rows(case.ago(SignedDuration::from_hours(20)), "late after the change");
+        let settled = wait::until_now(LATE, "what Zoom owes, as it is written now", || {
+            let difference = difference(&case, &wording);
+            assert!(difference.doubled.is_empty(), "{wording:?}: {difference}");
+            if difference.is_none() {
+                Ok(())
+            } else {
+                Err(difference.to_string())
+            }
+        });
+        case.polling(settled).await;
+        case.reads(8).await;
+        let difference = difference(&case, &wording);
+        assert!(
+            difference.is_none(),
+            "{wording:?}, after further reads: {difference}"
+        );
+    });
+    futures_util::future::join_all(cases).await;
+}
+
+/// The delivered rows, read back to what they were before the change, against the ledger.
+fn difference(case: &Case, wording: &Wording) -> Difference {
+    let mut rows = Multiset::new();
+    for event in delivered::read_file(&case.lake) {
+        let shown = String::from_utf8(event.row).unwrap();
+        *rows
+            .entry(wording.read(&shown).into_owned().into_bytes())
+            .or_default() += 1;
+    }
+    Difference::between(&delivered::owed(case.sim(), ACCOUNT), &rows)
 }
