@@ -102,3 +102,40 @@ async fn each_form_of_the_daily_429_pauses_until_midnight_and_is_no_failure() {
     }
     case.settle_for_good().await;
 }
+
+/// The engine's own bound counts all that is asked of an account, by whichever source.
+#[tokio::test]
+async fn one_bound_for_all_sources_of_an_account() {
+    const BOUND: u64 = 40;
+    let mut case = Case::begin_with(&[("zoom.daily_request_budget", &BOUND.to_string())]).await;
+    case.sim()
+        .tune(ACCOUNT, |behaviour| behaviour.rate_headers = false);
+    case.history(20, 5);
+    case.collect(json!({})).await;
+    case.settle().await;
+    let other = json!({"name": "the same account", "poll_interval": "15s"});
+    let other = case.stage.source(&[], other).await;
+    let both = async {
+        loop {
+            case.stage.poll(&other).await;
+            let first = case
+                .engine()
+                .get(&format!("/v1/sources/{}/status", case.source))
+                .await;
+            let second = case.engine().get(&format!("/v1/sources/{other}/status")).await;
+            if exhausted(&first) && exhausted(&second) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let both = tokio::time::timeout(super::LATE, case.polling(both));
+    both.await.expect("both sources to run out of requests");
+    let asked = case.sim().counters().to("/v2/report");
+    // Polls that are under way together may each end what they have begun.
+    assert!((BOUND..BOUND + 12).contains(&asked), "{asked} requests");
+    case.rows(case.now(), "during the pause");
+    let midnight = case.midnight(-1);
+    case.pass_to(midnight + SignedDuration::from_secs(5)).await;
+    case.settle().await;
+}

@@ -97,7 +97,7 @@ async fn a_role_permission_that_is_missing() {
         )
         .await;
         case.sim().tune(ACCOUNT, |behaviour| {
-            behaviour.permissions = Permissions::default()
+            behaviour.permissions = Permissions::default();
         });
         heals(case).await;
     });

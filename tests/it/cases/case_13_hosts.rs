@@ -3,7 +3,12 @@
 //! Grove and folio-sec's provider have one pair of hosts built in; whoever follows `api_url` blindly hands a bearer
 //! token to whoever wrote it.
 
-use e2e::{receiver::Receiver, sim::Sim};
+use std::collections::BTreeMap;
+
+use e2e::{
+    receiver::Receiver,
+    sim::{Fault, FaultRule, Sim},
+};
 use serde_json::json;
 
 use super::{ACCOUNT, CLIENT, Case, SECRET};
@@ -49,4 +54,27 @@ async fn tokens_and_reports_at_two_hosts() {
     assert_eq!(case.sim().counters().to("/v2"), 0);
     assert_eq!(elsewhere.counters().to("/oauth"), 0);
     assert!(case.sim().counters().access_tokens_minted >= 1 && elsewhere.counters().to("/v2") >= 1);
+}
+
+/// A redirect is refused wherever it leads: the bearer token is for Zoom alone.
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let thief = Receiver::start().await;
+    let case = Case::collected(350, 10).await;
+    for status in [301, 302, 307, 308] {
+        for on in ["GET /v2/report", "POST /oauth/token"] {
+            let fault = Fault::Respond {
+                status,
+                headers: BTreeMap::from([("location".to_owned(), thief.url().to_owned())]),
+                body: String::new(),
+            };
+            case.sim().inject(FaultRule::next(on, fault));
+            case.sim().revoke_tokens(None);
+            case.struck().await;
+        }
+    }
+    case.rows(case.now(), "after the redirects");
+    case.settle().await;
+    assert!(thief.received().is_empty(), "{:?}", thief.received());
+    case.status(|status| status["health"] == "ok").await;
 }

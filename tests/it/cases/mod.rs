@@ -268,18 +268,18 @@ impl Case {
 fn occurrences(events: &[Event], row: &[u8]) -> Vec<u64> {
     let equal = events.iter().filter(|event| event.row == row);
     equal
-        .map(|event| event.zoom_log["occurrence"].as_u64().expect("an occurrence"))
+        .map(|event| event.zoom_log["occurrence"].as_u64().unwrap())
         .collect()
 }
 
 /// The health of a source's feed.
 fn health(status: &Value, report: Report) -> &str {
-    feed(status, report)["health"].as_str().expect("a health")
+    feed(status, report)["health"].as_str().unwrap()
 }
 
 /// The part of a source's status that speaks of one report.
 fn feed(status: &Value, report: Report) -> &Value {
-    let feeds = status["feeds"].as_array().expect("feeds");
+    let feeds = status["feeds"].as_array().unwrap();
     let found = feeds.iter().find(|feed| feed["log_type"] == report.word());
     found.unwrap_or_else(|| panic!("no {report:?} feed in {status:#}"))
 }
@@ -291,7 +291,7 @@ fn today() -> Date {
 /// The instant at which an hour of a day begins.
 fn at(day: Date, hour: i8) -> Timestamp {
     let zoned = day.at(hour, 0, 0, 0).to_zoned(TimeZone::UTC);
-    zoned.expect("an hour of UTC").timestamp()
+    zoned.unwrap().timestamp()
 }
 
 fn seconds(length: SignedDuration) -> String {
