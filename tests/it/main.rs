@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests do")]
 
 mod bench;
+mod cases;
 mod end_to_end;
 mod harness;
 mod receiver;

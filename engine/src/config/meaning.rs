@@ -50,7 +50,8 @@ pub(super) fn read(
             .is_some_and(|egress| egress.allow_private_addresses),
     );
     let delivery = delivery(&mut reader);
-    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
+    // Ten years hold every kind of month and a leap day, for drills over the edges of the calendar.
+    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=3_660 * DAY);
     let log = log(&mut reader);
     #[cfg(feature = "crash-points")]
     let crash_at = crash_at(variables, reader.problems);
