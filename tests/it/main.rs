@@ -6,6 +6,7 @@ mod bench;
 mod cases;
 mod end_to_end;
 mod harness;
+mod pages;
 mod receiver;
 mod sim;
 mod simulation;

@@ -39,11 +39,11 @@ pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId,
 pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;
-pub use source::{DropOffAlarm, SourceSpec};
+pub use source::{Authorization, Cloud, DropOffAlarm, SourceSpec};
 pub use spec::{Kind, SecretField, Spec, Violation};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
-    AlarmState, AlarmStatus, ChannelStatus, CheckReport, DestinationStatus, FeedCheck, FeedDelivery,
-    FeedStatus, Health, SourceStatus, Trouble,
+    AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
+    FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
 };
 pub use view::{CompareRequest, CompareResult, EngineView, Items, View};

@@ -160,7 +160,11 @@ impl AlarmWorker {
             "last_event_at": alarm.last_event_at,
             "last_success_at": alarm.last_success_at,
             "after": alarm.spec.after,
-            "engine": self.engine,
+            "engine": {
+                "engine_id": self.engine.engine_id,
+                "version": self.engine.version,
+                "public_url": self.engine.public_url,
+            },
         })
         .to_string()
     }

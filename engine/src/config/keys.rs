@@ -132,7 +132,19 @@ pub const KEYS: &[Key] = &[
         "zoom.oauth_url",
         Text,
         "https://zoom.us",
-        "Where Zoom hands out access tokens.",
+        "Where people consent, and Zoom hands out access tokens.",
+    ),
+    key(
+        "zoom.government_api_url",
+        Text,
+        "https://api.zoomgov.com",
+        "Where the API of Zoom for Government is, for sources with `cloud = \"government\"`.",
+    ),
+    key(
+        "zoom.government_oauth_url",
+        Text,
+        "https://zoomgov.com",
+        "Where people consent, and Zoom for Government hands out access tokens.",
     ),
     key(
         "zoom.request_timeout",

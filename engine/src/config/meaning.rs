@@ -174,6 +174,8 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
 fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> {
     let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
     let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
+    let government_api_url = reader.zoom_url("zoom.government_api_url", allow_private_addresses);
+    let government_oauth_url = reader.zoom_url("zoom.government_oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
     let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
@@ -183,6 +185,8 @@ fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> 
     Some(Zoom {
         api_url: api_url?,
         oauth_url: oauth_url?,
+        government_api_url: government_api_url?,
+        government_oauth_url: government_oauth_url?,
         request_timeout: request_timeout?,
         day_zone: day_zone?,
         daily_request_budget: daily_request_budget?,

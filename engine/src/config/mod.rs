@@ -107,8 +107,12 @@ pub struct Store {
 pub struct Zoom {
     /// Where Zoom's API is.
     pub api_url: Url,
-    /// Where Zoom hands out access tokens.
+    /// Where people consent, and Zoom hands out access tokens.
     pub oauth_url: Url,
+    /// Where the API of Zoom for Government is.
+    pub government_api_url: Url,
+    /// Where people consent, and Zoom for Government hands out access tokens.
+    pub government_oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
     /// The zone whose days Zoom's reports mean.

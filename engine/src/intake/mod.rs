@@ -39,10 +39,10 @@ use tracing::{error, info};
 use crate::{
     clock::Clock,
     crash,
+    credential::Credentials,
     model::plan::Cadence,
     store::Store,
     telemetry::Telemetry,
-    vault::Vault,
     worker::{Next, Wakes, Worker},
     zoom::Zoom,
 };
@@ -55,8 +55,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub struct Intake {
     /// The store.
     pub store: Store,
-    /// Opens client secrets.
-    pub vault: Vault,
+    /// What sources show to Zoom.
+    pub credentials: Credentials,
     /// Zoom.
     pub zoom: Zoom,
     /// Finds the labels of new events; each read works with a clone.

@@ -18,6 +18,7 @@ pub mod alarms;
 pub mod backfills;
 pub mod budgets;
 pub mod catalog;
+pub mod consents;
 pub mod dead_letters;
 pub mod delivery;
 mod error;

@@ -2,6 +2,9 @@
 
 mod alarm;
 mod api;
+mod consent;
+mod consent_faults;
+mod consent_pages;
 mod crash;
 mod delivery;
 mod drift;

@@ -193,7 +193,7 @@ impl Behaviour {
     }
 }
 
-/// A Server-to-Server app of one account.
+/// An app of one account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
@@ -213,6 +213,12 @@ pub struct App {
     pub single_token: bool,
     #[serde(default = "App::default_token_life")]
     pub token_life_secs: u64,
+    /// Where the app may send browsers back to; an app that people consent to has at least one.
+    #[serde(default)]
+    pub redirect_urls: Vec<String>,
+    /// Access tokens name their account in a claim.
+    #[serde(default = "yes")]
+    pub account_in_token: bool,
     /// An `api_url` other than the simulator's own, to see who follows it.
     #[serde(default)]
     pub api_url: Option<String>,
@@ -229,7 +235,18 @@ impl App {
             server_to_server: true,
             single_token: false,
             token_life_secs: Self::default_token_life(),
+            redirect_urls: Vec::new(),
+            account_in_token: true,
             api_url: None,
+        }
+    }
+
+    /// An account-level app that people consent to.
+    pub fn general(account_id: &str, client_id: &str, client_secret: &str, redirect_url: &str) -> Self {
+        Self {
+            server_to_server: false,
+            redirect_urls: vec![redirect_url.to_owned()],
+            ..Self::new(account_id, client_id, client_secret)
         }
     }
 
