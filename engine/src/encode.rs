@@ -12,7 +12,7 @@
 //! | `event_time` | the row's own time, `null` where it has none that can be read |
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
-//! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`; absent where the row's text does not follow the usual form |
+//! | `detail` | what an operation changed: `{subject, changes: [{field, from, to}]}`; absent where its text has another form |
 //!
 //! Three kinds of row need a ruling:
 //! * A row that is no object is wrapped: `{"zoom_row": <row>, "zoom_log": {…}}`.

@@ -392,7 +392,7 @@ mod tests {
 
     use super::*;
 
-    fn only(only: serde_json::Value) -> DestinationSpec {
+    fn only(only: &serde_json::Value) -> DestinationSpec {
         serde_json::from_value(json!({ "name": "lake", "file": { "path": "lake" }, "only": only })).unwrap()
     }
 
@@ -415,7 +415,7 @@ mod tests {
                 &["only.labels", "only.labels"],
             ),
         ] {
-            let violations = only(spec.clone()).validate(now);
+            let violations = only(&spec).validate(now);
             let told: Vec<_> = violations
                 .iter()
                 .map(|violation| violation.field.as_str())
@@ -429,7 +429,8 @@ mod tests {
 
     #[test]
     fn an_event_must_fit_all_that_is_set() {
-        let admits = |spec, log_type, labels| only(spec).only.unwrap().admits(log_type, labels);
+        let admits =
+            |spec: serde_json::Value, log_type, labels| only(&spec).only.unwrap().admits(log_type, labels);
         let sso = || json!({ "labels": ["sso", "billing"] });
         assert!(admits(sso(), LogType::Operation, "account_settings,sso"));
         assert!(!admits(sso(), LogType::Operation, "account_settings,sso_mapping"));

@@ -183,9 +183,10 @@ mod tests {
 
     use super::*;
 
-    type Expected<'a> = &'a [(&'a str, Option<&'a str>, &'a str)];
+    type Told<'a> = (&'a str, Option<&'a str>, &'a str);
+    type Expected<'a> = &'a [Told<'a>];
 
-    fn changes(text: &str) -> Option<(&str, Vec<(&str, Option<&str>, &str)>)> {
+    fn changes(text: &str) -> Option<(&str, Vec<Told<'_>>)> {
         let detail = Detail::parse(text)?;
         let changes = detail
             .changes()
@@ -373,7 +374,7 @@ mod tests {
                     2 => ("set to ".to_owned(), None, String::new()),
                     _ => (new.clone(), None, new.clone()),
                 };
-                text.push_str(&format!("{field}: {value}"));
+                text.extend([field, ": ", &value]);
                 expected.push((field.clone(), from, to));
             }
             if space {

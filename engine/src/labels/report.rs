@@ -89,7 +89,7 @@ impl<'a, W: Write> Report<'a, W> {
         before: Option<&str>,
         fits: &[Fit<'_>],
     ) -> io::Result<()> {
-        let out = &mut self.out;
+        let out = &mut *self.out;
         write!(out, "{} {log_type}: {}", self.rows, labels.join(", "))?;
         if let Some(before) = before {
             write!(out, " (collected as {})", before.replace(',', ", "))?;

@@ -108,7 +108,7 @@ async fn stored_rows_are_tested_beside_a_running_engine() {
     for number in 0..4 {
         let rows = [row(number * 2, "SSO"), row(number * 2 + 1, "Billing")];
         fixture.append(feeds[0], &[&rows[0], &rows[1]]).await;
-        fixture.time.advance(std::time::Duration::from_secs(60));
+        fixture.time.advance(std::time::Duration::from_mins(1));
     }
     fixture.append(others[1], &["{}"]).await;
     let file = fixture.dir.path().join("engine.db");

@@ -322,7 +322,7 @@ fn look(matcher: &Matcher, text: &str, folded: &mut Vec<u8>, fulfilled: &mut [u6
     if !matcher.is_empty() && !text.is_empty() {
         fold(text, folded);
         matcher.each(folded, |needle| {
-            fulfilled[needle.condition / 64] |= bit(needle.condition)
+            fulfilled[needle.condition / 64] |= bit(needle.condition);
         });
     }
 }

@@ -78,7 +78,7 @@ impl Matcher {
     pub(super) fn all(&self, folded: &[u8]) -> Vec<(usize, &str)> {
         let mut all = Vec::new();
         self.each(folded, |needle| {
-            all.push((needle.condition, needle.written.as_str()))
+            all.push((needle.condition, needle.written.as_str()));
         });
         all
     }
