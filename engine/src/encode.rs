@@ -12,6 +12,7 @@
 //! | `event_time` | the row's own time, `null` where it has none that can be read |
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
+//! | `late_seconds` | only on a late event: how long after its own time it was collected, though everything up to that time was believed to be there |
 //! | `detail` | what an operation changed: `{subject, changes: [{field, from, to}]}`; absent where its text has another form |
 //!
 //! Three kinds of row need a ruling:
@@ -142,6 +143,10 @@ fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
     out.push_str(",\"collected_at\":");
     instant(Some(event.collected_at), out);
     let _ = write!(out, r#","occurrence":{}"#, event.occurrence);
+    if let Some(time) = event.time.filter(|_| event.late) {
+        let late = event.collected_at.duration_since(time).as_secs().max(0);
+        let _ = write!(out, r#","late_seconds":{late}"#);
+    }
     if feed.log_type == LogType::Operation {
         detail::member(event.row.trim_matches(is_space), out);
     }
@@ -246,10 +251,11 @@ mod tests {
     fn encoded(row: &str, metadata: bool) -> String {
         let feed = feed();
         let event = Event {
-            hash: RowHash([1; 16]),
+            hash: RowHash([1; 12]),
             day: Day::from_number(20_000),
             occurrence: 2,
             time: Some("2026-01-31T10:00:00Z".parse().unwrap()),
+            late: false,
             collected_at: "2026-01-31T10:01:02.345Z".parse().unwrap(),
             labels: "billing,sso",
             row,
@@ -342,10 +348,11 @@ mod tests {
         let mut lines = Lines::default();
         for row in ["1", "22", "333"] {
             let event = Event {
-                hash: RowHash([1; 16]),
+                hash: RowHash([1; 12]),
                 day: Day::UNDATED,
                 occurrence: 1,
                 time: None,
+                late: false,
                 collected_at: Timestamp::UNIX_EPOCH,
                 labels: "unclassified",
                 row,

@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
@@ -16,6 +16,7 @@ pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
@@ -39,7 +40,7 @@ use std::{
 };
 
 use engine_api::EngineView;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -111,6 +112,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     let clock = Clock::ahead(config.clock_ahead);
     let telemetry = Telemetry::new();
     telemetry.expect_labels(config.labels.labeller.all());
+    #[cfg(feature = "crash-points")]
+    config.crash_at.into_iter().for_each(crash::arm);
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -229,6 +232,7 @@ fn workers(
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
         daily_request_budget: config.zoom.daily_request_budget.into(),
+        backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };
     let delivery = DeliveryWorker::new(
         store.clone(),
@@ -259,10 +263,7 @@ fn workers(
         },
         clock.clone(),
         telemetry.clone(),
-        NoticeOptions {
-            owner: owner.to_owned(),
-            backoff,
-        },
+        NoticeOptions::new(owner.to_owned(), backoff),
     );
     let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
     vec![
@@ -332,6 +333,7 @@ fn zoom_options(config: &Config) -> zoom::Options {
         api_url: config.zoom.api_url.clone(),
         oauth_url: config.zoom.oauth_url.clone(),
         request_timeout: config.zoom.request_timeout,
+        day_zone: config.zoom.day_zone.clone(),
     }
 }
 

@@ -8,13 +8,14 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_LINE: usize = 140;
 
 /// The pure modules, which every other may use.
-const PURE: &[&str] = &["model", "retry", "invariant"];
+const PURE: &[&str] = &["model", "retry", "invariant", "crash"];
 
 /// The module table of the design: each module of the engine, and whom it may import beside the pure ones.
 const MODULES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("retry", &[]),
     ("invariant", &[]),
+    ("crash", &[]),
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),

@@ -20,6 +20,7 @@ pub mod process;
 pub mod receiver;
 pub mod rng;
 pub mod sim;
+pub mod simulation;
 pub mod terraform;
 pub mod wait;
 mod wire;

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod alarm_channel;
+mod backfill;
 #[cfg(feature = "client")]
 pub mod client;
 mod dead_letter;
@@ -28,12 +29,13 @@ mod status;
 mod view;
 
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
+pub use backfill::{BackfillFeed, BackfillRequest, BackfillState, BackfillView};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{
     BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
-pub use id::{AlarmChannelId, DeadLetterId, DestinationId, InvalidId, SourceId};
+pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId};
 pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;

@@ -52,6 +52,19 @@ pub struct SourceSpec {
     /// How often Zoom is asked for new events, from `15s` to `24h`.
     #[serde(default = "one_minute")]
     pub poll_interval: HumanDuration,
+    /// How far back the engine looks for rows that appear late, from `1h` to `7d`. The engine's `zoom.late_window`,
+    /// `48h` by default, where it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_window: Option<HumanDuration>,
+    /// How often all of `late_window` is read again, from `1m` to `24h`. The engine's `zoom.sweep_interval`, `1h` by
+    /// default, where it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep_interval: Option<HumanDuration>,
+    /// How many report requests of the Zoom account may be spent a UTC day, over all sources on that account, before
+    /// this source waits for the next day. Zoom allows 30,000 on Pro and 60,000 on Business, for all apps together.
+    /// The engine's `zoom.daily_request_budget`, 10,000 by default, where it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_request_budget: Option<u32>,
     /// The instant from which to collect, at most six months back; 24 hours before the source is created, where it is
     /// not set. Zoom's reports know whole days only, so collection begins at the start of that UTC day. Moving it
     /// back later collects the days that are missing.
@@ -171,6 +184,36 @@ impl Spec for SourceSpec {
         let poll = self.poll_interval.get().as_secs();
         if !(15..=DAY).contains(&poll) {
             violations.push(Violation::new("poll_interval", "must be from `15s` to `24h`"));
+        }
+        for (field, value, allowed, words) in [
+            (
+                "late_window",
+                &self.late_window,
+                HOUR..=7 * DAY,
+                "from `1h` to `7d`",
+            ),
+            (
+                "sweep_interval",
+                &self.sweep_interval,
+                MINUTE..=DAY,
+                "from `1m` to `24h`",
+            ),
+        ] {
+            if value
+                .as_ref()
+                .is_some_and(|value| !allowed.contains(&value.get().as_secs()))
+            {
+                violations.push(Violation::new(field, format!("must be {words}")));
+            }
+        }
+        if self
+            .daily_request_budget
+            .is_some_and(|budget| !(100..=10_000_000).contains(&budget))
+        {
+            violations.push(Violation::new(
+                "daily_request_budget",
+                "must be from 100 to 10000000: with less, one quiet report alone could not be polled all day",
+            ));
         }
         if let Some(alarm) = &self.drop_off_alarm {
             let after = alarm.after.get();

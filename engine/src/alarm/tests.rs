@@ -134,13 +134,11 @@ impl Scene {
             http: Http::new(options, Clock::real()).unwrap(),
             clock: clock.clone(),
         };
-        let options = NoticeOptions {
-            owner: "engine".to_owned(),
-            backoff: Backoff {
-                first: Duration::from_secs(1),
-                longest: Duration::from_mins(5),
-            },
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_mins(5),
         };
+        let options = NoticeOptions::new("engine".to_owned(), backoff);
         let worker = NoticeWorker::new(
             self.fixture.store.clone(),
             vault,

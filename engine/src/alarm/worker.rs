@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::rules::{Facts, Verdict, is_told, judge};
 use crate::{
     clock::Clock,
+    crash,
     retry::later,
     store::{
         Error, Store,
@@ -59,10 +60,12 @@ impl AlarmWorker {
 
     async fn round(&self) -> Result<Next, Error> {
         let now = self.clock.now();
+        crash::point("alarm.before_judge").await;
         let round = self
             .store
             .judge_alarms(STEP, |alarm| self.verdict(alarm, now))
             .await?;
+        crash::point("alarm.judged").await;
         if round.notices > 0 {
             (self.noticed)();
         }
@@ -155,7 +158,7 @@ impl AlarmWorker {
 #[async_trait]
 impl Worker for AlarmWorker {
     fn name(&self) -> &'static str {
-        "alarm"
+        crate::worker::ALARM
     }
 
     async fn activate(&self, _stop: &CancellationToken) -> Next {

@@ -14,6 +14,7 @@
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
+mod backfills;
 mod body;
 mod dead_letters;
 mod declare;

@@ -7,6 +7,7 @@ use engine_api::{
     AlarmChannelSpec, Code, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec, Violation,
     label::UNCLASSIFIED,
 };
+use tracing::warn;
 use url::Url;
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     failure::{Breach, Failure},
     secrets::Merged,
 };
+use crate::model::Day;
 
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
@@ -76,7 +78,14 @@ impl Resource for SourceSpec {
 
 /// Asks Zoom about every log type of a source.
 pub(super) async fn ask(api: &Api, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
-    api.source_check.check(spec, secret).await
+    let answers = api.source_check.check(spec, secret).await;
+    // One report request for each log type; a store that cannot count them is no reason to refuse what Zoom grants.
+    let account = api.source_check.budget_account(spec);
+    let (today, made) = (Day::of(api.clock.now()), answers.len() as u64);
+    if let Err(error) = api.store.count_requests(&account, today, made).await {
+        warn!(error = error.chain(), "cannot count the requests of a check");
+    }
+    answers
 }
 
 /// What Zoom refuses, each at its field; a reason that holds for both log types is told once.

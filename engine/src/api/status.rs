@@ -47,7 +47,13 @@ pub(super) async fn source(
             .map(|feed| feed.health)
             .max()
             .unwrap_or(Health::Pending),
-        budget_remaining: Some(budget.left(api.limits.daily_request_budget.into())),
+        budget_remaining: Some(
+            budget.left(
+                spec.daily_request_budget
+                    .unwrap_or(api.limits.daily_request_budget)
+                    .into(),
+            ),
+        ),
         feeds,
     }))
 }

@@ -7,14 +7,14 @@ use axum::{
     routing::{MethodRouter, delete, get, post, put},
 };
 use engine_api::{
-    AlarmChannelSpec, ChannelStatus, CheckReport, Code, CompareRequest, CompareResult, DeadLetterView,
-    DestinationSpec, DestinationStatus, EngineView, Items, Kind, ReplayRequest, ReplayResult, SourceSpec,
-    SourceStatus, View,
+    AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareRequest,
+    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, Items, Kind,
+    ReplayRequest, ReplayResult, SourceSpec, SourceStatus, View,
 };
 use schemars::JsonSchema;
 
 use super::{
-    Api, dead_letters, engine, objects,
+    Api, backfills, dead_letters, engine, objects,
     resource::Resource,
     route::{Parameter, Route, parameter},
     sources, status,
@@ -45,6 +45,7 @@ pub(super) fn table() -> &'static [Route] {
         let mut table = probes();
         table.extend(objects::<SourceSpec>("sources", "source"));
         table.extend(of_sources());
+        table.extend(of_backfills());
         table.push(status_of::<SourceStatus>(Kind::Source, "source", || {
             get(status::source)
         }));
@@ -269,6 +270,60 @@ fn of_sources() -> Vec<Route> {
         })
         .answers_empty(StatusCode::ACCEPTED, "It will be polled at once.")
         .refuses(&[Code::InvalidSpec]),
+    ]
+}
+
+fn of_backfills() -> Vec<Route> {
+    let all = "/v1/sources/{id}/backfills";
+    let new = |method, path: &str, operation: &str, summary: &str, handler| {
+        Route::new(method, path, "sources", operation, summary, handler).refuses(&[Code::NotFound])
+    };
+    let backfill = parameter::<String>("path", "backfill", "The backfill's id.");
+    let location = parameter::<String>("header", "Location", "The backfill's path.");
+    vec![
+        new(
+            Method::GET,
+            all,
+            "list_backfills",
+            "List the backfills of one source with their progress, in the order of their ids",
+            || get(backfills::list),
+        )
+        .with(&[ID, AFTER, LIMIT])
+        .answers::<Items<BackfillView>>(StatusCode::OK, "One page.")
+        .refuses(&[Code::MalformedRequest]),
+        new(
+            Method::POST,
+            all,
+            "create_backfill",
+            "Collect a range of days; of days that were collected before, only what is missing",
+            || post(backfills::create),
+        )
+        .with(&[ID])
+        .takes::<BackfillRequest>()
+        .answers::<BackfillView>(
+            StatusCode::CREATED,
+            "It will be read behind what is new, oldest day first.",
+        )
+        .heading(&[location])
+        .refuses(&[Code::InvalidSpec, Code::MalformedRequest]),
+        new(
+            Method::GET,
+            &format!("{all}/{{backfill}}"),
+            "get_backfill",
+            "Show how far one backfill is",
+            || get(backfills::get),
+        )
+        .with(&[ID, backfill])
+        .answers::<BackfillView>(StatusCode::OK, "Its progress in each log type."),
+        new(
+            Method::POST,
+            &format!("{all}/{{backfill}}/cancel"),
+            "cancel_backfill",
+            "End one backfill where it stands; what it collected stays",
+            || post(backfills::cancel),
+        )
+        .with(&[ID, backfill])
+        .answers::<BackfillView>(StatusCode::OK, "It goes no further."),
     ]
 }
 

@@ -141,22 +141,28 @@ pub const KEYS: &[Key] = &[
         "The longest that one request to Zoom may take.",
     ),
     key(
+        "zoom.day_zone",
+        Text,
+        "UTC",
+        "The time zone whose days Zoom's reports mean by `from` and `to`, such as `Asia/Tokyo`. Zoom does not document it.",
+    ),
+    key(
         "zoom.daily_request_budget",
         Integer,
         "10000",
-        "How many report requests a day may be spent on each Zoom account, where Zoom itself names no limit.",
+        "How many report requests a day may be spent on each Zoom account, for sources that do not say it themselves.",
     ),
     key(
         "zoom.late_window",
         Text,
         "48h",
-        "How far back each sweep reads again for rows that Zoom shows late.",
+        "How far back each sweep reads again for rows that Zoom shows late, up to `7d`, for sources that do not say it themselves.",
     ),
     key(
         "zoom.sweep_interval",
         Text,
         "1h",
-        "How often the late window is swept.",
+        "How often the late window is swept, for sources that do not say it themselves.",
     ),
     key(
         "zoom.max_parallel_polls",

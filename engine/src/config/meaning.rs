@@ -8,6 +8,7 @@ use std::{
 };
 
 use engine_api::Spelling as _;
+use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
@@ -51,7 +52,9 @@ pub(super) fn read(
     let delivery = delivery(&mut reader);
     let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
     let log = log(&mut reader);
-    let labels = labels::read(raw, problems);
+    let labels = labels::read(raw, reader.problems);
+    #[cfg(feature = "crash-points")]
+    let crash_at = crash_at(variables, reader.problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -64,7 +67,27 @@ pub(super) fn read(
         egress: egress?,
         log: log?,
         labels: labels?,
+        #[cfg(feature = "crash-points")]
+        crash_at,
     })
+}
+
+/// Where a test lets the engine die; not a key, since no release knows of it.
+#[cfg(feature = "crash-points")]
+fn crash_at(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Option<crate::crash::At> {
+    let name = crate::crash::ARM_VARIABLE;
+    let (_, value) = variables.iter().find(|(variable, _)| variable == name)?;
+    value
+        .to_string_lossy()
+        .parse()
+        .map_err(|message| {
+            problems.push(Problem {
+                place: super::Place::Variable(name.to_owned()),
+                path: String::new(),
+                message,
+            });
+        })
+        .ok()
 }
 
 fn server(reader: &mut Reader<'_>) -> Option<Server> {
@@ -151,14 +174,16 @@ fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> 
     let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
     let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
+    let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
-    let late_window = reader.duration("zoom.late_window", HOUR..=30 * DAY);
+    let late_window = reader.duration("zoom.late_window", HOUR..=7 * DAY);
     let sweep_interval = reader.duration("zoom.sweep_interval", SECOND..=DAY);
     let max_parallel_polls = reader.integer("zoom.max_parallel_polls", 1..=10_000);
     Some(Zoom {
         api_url: api_url?,
         oauth_url: oauth_url?,
         request_timeout: request_timeout?,
+        day_zone: day_zone?,
         daily_request_budget: daily_request_budget?,
         late_window: late_window?,
         sweep_interval: sweep_interval?,
@@ -280,6 +305,16 @@ impl Reader<'_> {
             }
             Err(message) => self.problem(path, message),
         }
+    }
+
+    fn zone(&mut self, path: &str) -> Option<TimeZone> {
+        let text = self.text(path);
+        TimeZone::get(&text).ok().or_else(|| {
+            self.problem(
+                path,
+                format!("`{text}` is no time zone: use a name such as `UTC` or `Asia/Tokyo`"),
+            )
+        })
     }
 
     /// A path; a relative one is taken from the data directory.

@@ -24,6 +24,7 @@ use std::{
 };
 
 use engine_api::label::Labeller;
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
@@ -56,6 +57,9 @@ pub struct Config {
     pub log: Log,
     /// How events are labelled.
     pub labels: Labels,
+    /// Where a test lets the engine die.
+    #[cfg(feature = "crash-points")]
+    pub crash_at: Option<crate::crash::At>,
 }
 
 /// The API.
@@ -107,6 +111,8 @@ pub struct Zoom {
     pub oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's reports mean.
+    pub day_zone: TimeZone,
     /// Report requests a day and Zoom account, where Zoom names no limit.
     pub daily_request_budget: u32,
     /// How far back a sweep reads.

@@ -9,8 +9,9 @@ use super::{
     read::{first, front},
 };
 use crate::{
+    crash,
     destination::{Batch, Limits, WriteError},
-    model::{EventId, Position, encode_frame},
+    model::{EventId, Position, encode_alone},
     store::{
         Error,
         delivery::{Moved, Pending, Refusal, Settlement},
@@ -109,6 +110,7 @@ impl Run<'_> {
             Ok(prepared) => prepared,
             Err(failure) => return Ok(Step::Over(self.pause(failure))),
         };
+        crash::point("delivery.before_stage").await;
         let lease = self.worker.options.lease;
         match self
             .store()
@@ -121,8 +123,11 @@ impl Run<'_> {
         }
         self.remember(prepared);
         pending.staged = Some(end);
+        crash::point("delivery.staged").await;
 
-        match self.destination.write(&batch).await {
+        let written = self.destination.write(&batch).await;
+        crash::point("delivery.written").await;
+        match written {
             Ok(settled) => {
                 let step = self.move_on(pending, end, settled, None).await?;
                 pace.taken();
@@ -199,18 +204,16 @@ impl Run<'_> {
         reason: String,
     ) -> Result<Step, Error> {
         let destination = &self.claim.destination;
-        let (event_id, frame) = first(self.store(), pending, self.wanted, |event| {
+        let (event_id, event) = first(self.store(), pending, self.wanted, |event| {
             let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
-            let mut frame = Vec::new();
-            encode_frame(event, &mut frame);
-            (id, frame)
+            (id, encode_alone(event))
         })
         .await?;
         warn!(feed = %pending.feed, event.id = event_id, "event refused for good, kept as a dead letter");
         let refusal = Refusal {
             id: dead_letter_id(destination.as_str(), &event_id),
             event_id,
-            frame,
+            event,
             sent,
             reason,
         };
@@ -238,6 +241,7 @@ impl Run<'_> {
             refused,
         };
         let moved = self.store().settle(&self.claim, &settlement).await?;
+        crash::point("delivery.settled").await;
         match moved {
             Moved::Fenced => return Ok(Step::Over(self.fenced())),
             Moved::Gone | Moved::Done => {

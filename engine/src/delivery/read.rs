@@ -5,7 +5,7 @@ use engine_api::Only;
 use crate::{
     delivery::batch::Waiting,
     destination::{Limits, Lines, Origin},
-    model::{Event, Position, decode_frames},
+    model::{Event, Position},
     store::{Error, Store, delivery::Pending},
 };
 
@@ -71,7 +71,7 @@ pub(super) async fn front(
         }
         for segment in segments {
             let mut index = 0;
-            for event in decode_frames(&segment.frames) {
+            for event in segment.read() {
                 let event = event.map_err(|error| damaged(pending, segment.seq, &error.to_string()))?;
                 index += 1;
                 if segment.seq == at.seq && index <= at.index {
@@ -152,7 +152,7 @@ pub(super) async fn first<T>(
             return Err(damaged(pending, at.seq, "it is not there"));
         };
         let skip = usize::try_from(at.index).unwrap_or(usize::MAX);
-        for event in decode_frames(&segment.frames).skip(skip) {
+        for event in segment.read().skip(skip) {
             let event = event.map_err(|error| damaged(pending, at.seq, &error.to_string()))?;
             if wanted.admits(pending, &event) {
                 return Ok(with(&event));

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    crash,
     destination::{Destination, Open, Secrets, WriteError},
     retry::{Backoff, chance, later},
     store::{
@@ -69,7 +70,7 @@ pub struct DeliveryWorker {
 #[async_trait]
 impl Worker for DeliveryWorker {
     fn name(&self) -> &'static str {
-        "delivery"
+        crate::worker::DELIVERY
     }
 
     async fn activate(&self, stop: &CancellationToken) -> Next {
@@ -108,6 +109,7 @@ impl DeliveryWorker {
         else {
             return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
         };
+        crash::point("delivery.claimed").await;
         let span = info_span!("lane", destination.id = %lane.claim.destination);
         let claim = lane.claim.clone();
         if let Err(error) = self.deliver(lane, stop).instrument(span).await {
@@ -139,6 +141,7 @@ impl DeliveryWorker {
                 ended
             }
         };
+        crash::point("delivery.before_release").await;
         let left = match ended {
             Ended::Fenced => {
                 debug!("lane was claimed by another");
@@ -163,6 +166,7 @@ impl DeliveryWorker {
                 self.store.pause_lane(&claim, &trouble, next).await?
             }
         };
+        crash::point("delivery.released").await;
         if left.is_err() {
             debug!("lane was claimed by another");
         }

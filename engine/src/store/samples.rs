@@ -7,7 +7,7 @@ use super::{
     Error, Store,
     time::{millis, word},
 };
-use crate::model::{Event, decode_frames};
+use crate::model::Event;
 
 /// Which events to look at: of those that are still kept, the newest.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +35,7 @@ impl Store {
         // An event is collected after its own time, so older segments hold none of these.
         let found: Vec<(i64, String, i64, u32)> = sqlx::query_as(
             "SELECT s.feed_id, f.log_type, s.seq, s.events FROM segment s JOIN feed f ON f.id = s.feed_id
-             WHERE s.payload IS NOT NULL AND (?1 IS NULL OR f.source_id = ?1) AND (?2 IS NULL OR f.log_type = ?2)
+             WHERE (?1 IS NULL OR f.source_id = ?1) AND (?2 IS NULL OR f.log_type = ?2)
                AND (?3 IS NULL OR s.created_at >= ?3)
              ORDER BY s.created_at DESC, s.feed_id DESC, s.seq DESC",
         )
@@ -62,7 +62,7 @@ impl Store {
             let Some(segment) = self.segments(feed_id, seq, 1).await?.into_iter().next() else {
                 continue;
             };
-            for event in decode_frames(&segment.frames) {
+            for event in segment.read() {
                 let event = event.map_err(|error| Error::Damaged(format!("segment {seq}: {error}")))?;
                 if skip > 0 {
                     skip -= 1;

@@ -138,9 +138,10 @@ struct Runner {
 
 impl Runner {
     async fn run(self) {
+        let wakes = self.wakes.of(self.worker.name());
         while !self.stop.is_cancelled() {
             // Registered before the worker looks, so that a wake which comes while it looks is not lost.
-            let woken = self.wakes.woken();
+            let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let due = match self.activate().await {

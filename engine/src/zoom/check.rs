@@ -26,7 +26,7 @@ impl Zoom {
                 page_token: None,
             };
             let answer = match &renewed {
-                Ok(()) => self.page(credential, request).await.map(drop),
+                Ok(()) => self.page(credential, request, &mut 0).await.map(drop),
                 Err(error) => Err(error.clone()),
             };
             let found = match answer {

@@ -3,29 +3,30 @@
 //! One call here is one question to Zoom, plus the token it needs. The adapter does not retry, sleep, or decide what to
 //! read; it says what an answer means ([`Error`], by the reaction it asks for). The one exception is a token that
 //! Zoom no longer honours, which is minted anew once: an access token may be superseded at any moment, and that is
-//! nobody's fault.
+//! nobody's fault. The other is a `to` of tomorrow: where Zoom's days are those of a zone that is ahead of UTC, they
+//! reach into it, and a Zoom that refuses it is asked for today instead.
 
 mod check;
 mod error;
 mod page;
 mod token;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use engine_api::{LogType, Secret};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use url::Url;
 
 use self::token::Tokens;
-pub use self::{
-    check::FeedVerdict,
-    error::Error,
-    page::{Page, Rows},
-};
+pub use self::{check::FeedVerdict, error::Error, page::Page};
 use crate::{
     clock::Clock,
     http::{Http, Request, Response},
-    model::Window,
+    model::{Day, Window},
     telemetry::{RequestLabels, Telemetry},
 };
 
@@ -69,6 +70,9 @@ struct Shared {
     oauth: Url,
     timeout: Duration,
     tokens: Tokens,
+    day_zone: TimeZone,
+    /// Accounts that refuse a `to` of tomorrow.
+    refuses_tomorrow: Mutex<HashSet<String>>,
     clock: Clock,
     telemetry: Telemetry,
 }
@@ -82,6 +86,8 @@ pub struct Options {
     pub oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's `from` and `to` mean.
+    pub day_zone: TimeZone,
 }
 
 impl Zoom {
@@ -91,6 +97,7 @@ impl Zoom {
             api_url: api,
             oauth_url: oauth,
             request_timeout: timeout,
+            day_zone,
         } = options;
         let tokens = Tokens::default();
         Self {
@@ -100,6 +107,8 @@ impl Zoom {
                 oauth,
                 timeout,
                 tokens,
+                day_zone,
+                refuses_tomorrow: Mutex::default(),
                 clock,
                 telemetry,
             }),
@@ -111,13 +120,37 @@ impl Zoom {
         format!("{}/{account_id}", self.shared.api.authority())
     }
 
-    /// Asks for one page of a report.
+    /// Asks for one page of a report; `asked` counts the report requests that this takes.
     ///
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn page(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Page, Error> {
-        let answer = self.report(credential, request).await?;
+    pub async fn page(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        asked: &mut u64,
+    ) -> Result<Page, Error> {
+        let dates = self.dates(credential, request.window);
+        let found = self.page_of(credential, request, dates, asked).await;
+        let today = Day::of(self.now()).date();
+        match found {
+            Err(Error::Restart { .. }) if request.page_token.is_none() && dates.1 > today => {
+                self.refuses_tomorrow().insert(credential.account_id.clone());
+                self.page_of(credential, request, (dates.0, today), asked).await
+            }
+            found => found,
+        }
+    }
+
+    async fn page_of(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        dates: (Date, Date),
+        asked: &mut u64,
+    ) -> Result<Page, Error> {
+        let answer = self.report(credential, request, dates, asked).await?;
         let asked_at = self.shared.clock.now();
         if answer.status.is_success() {
             Page::read(request.log_type, &answer)
@@ -126,9 +159,39 @@ impl Zoom {
         }
     }
 
+    /// The days of Zoom that hold a window of ours: the same in UTC, else those that it touches; never one that has
+    /// not begun there.
+    fn dates(&self, credential: &Credential, window: Window) -> (Date, Date) {
+        let date = |instant: Timestamp| instant.to_zoned(self.shared.day_zone.clone()).date();
+        let last = window.to.plus(1).start();
+        let last = date(
+            last.saturating_sub(jiff::SignedDuration::from_secs(1))
+                .unwrap_or(last),
+        );
+        let from = date(window.from.start());
+        let mut to = last.min(date(self.now()).max(from));
+        if self.refuses_tomorrow().contains(&credential.account_id) {
+            to = to.min(Day::of(self.now()).date()).max(from);
+        }
+        (from, to)
+    }
+
+    fn refuses_tomorrow(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.shared
+            .refuses_tomorrow
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The answer to a report request, with a token that Zoom honours.
-    async fn report(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Response, Error> {
-        let url = self.report_url(request);
+    async fn report(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        dates: (Date, Date),
+        asked: &mut u64,
+    ) -> Result<Response, Error> {
+        let url = self.report_url(request, dates);
         let mut minted_anew = false;
         loop {
             let token = self.token(credential).await?;
@@ -136,6 +199,7 @@ impl Zoom {
                 .bearer(token.secret())?
                 .total_timeout(self.shared.timeout)
                 .max_response_bytes(MAX_PAGE_BYTES);
+            *asked += 1;
             let answer = self.send(request.log_type.as_str(), &sent).await?;
             let stale = error::says_token_is_stale(&answer);
             if stale || error::says_scope_is_missing(&answer) {
@@ -152,7 +216,7 @@ impl Zoom {
         }
     }
 
-    fn report_url(&self, request: PageRequest<'_>) -> Url {
+    fn report_url(&self, request: PageRequest<'_>, (from, to): (Date, Date)) -> Url {
         let mut url = self.shared.api.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([
@@ -166,8 +230,8 @@ impl Zoom {
         }
         let mut query = url.query_pairs_mut();
         query
-            .append_pair("from", &request.window.from.to_string())
-            .append_pair("to", &request.window.to.to_string())
+            .append_pair("from", &from.to_string())
+            .append_pair("to", &to.to_string())
             .append_pair("page_size", &request.page_size.to_string());
         if let Some(page_token) = request.page_token {
             query.append_pair("next_page_token", page_token);

@@ -13,7 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use oauth2::{EmptyExtraTokenFields, StandardTokenResponse, TokenResponse as _, basic::BasicTokenType};
 
 use super::{Credential, Error, Zoom};
-use crate::http::{Request, Response};
+use crate::{
+    crash,
+    http::{Request, Response},
+};
 
 /// Renewed this long before it ends, so that no request of a read meets its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(120);
@@ -83,7 +86,10 @@ impl Zoom {
     pub(super) async fn renew(&self, credential: &Credential) -> Result<(), Error> {
         let slot = self.shared.tokens.slot(credential);
         let mut held = slot.lock().await;
-        *held = Some(self.mint(credential).await?);
+        let token = self.mint(credential).await?;
+        crash::point("token.minted").await;
+        *held = Some(token);
+        crash::point("token.kept").await;
         Ok(())
     }
 
@@ -95,7 +101,10 @@ impl Zoom {
             return Ok(token.clone());
         }
         let token = self.mint(credential).await?;
-        Ok(held.insert(token).clone())
+        crash::point("token.minted").await;
+        let kept = held.insert(token).clone();
+        crash::point("token.kept").await;
+        Ok(kept)
     }
 
     async fn mint(&self, credential: &Credential) -> Result<Token, Error> {

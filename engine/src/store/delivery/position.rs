@@ -45,8 +45,8 @@ pub struct Refusal {
     pub id: DeadLetterId,
     /// The event's own id.
     pub event_id: String,
-    /// The event's frame.
-    pub frame: Vec<u8>,
+    /// The event, as it can be read again without the log.
+    pub event: Vec<u8>,
     /// The event as it was sent.
     pub sent: String,
     /// The destination's words.
@@ -202,7 +202,7 @@ impl Store {
             .bind(feed_id)
             .bind(claim.destination.as_str())
             .bind(&refusal.event_id)
-            .bind(&refusal.frame)
+            .bind(&refusal.event)
             .bind(&refusal.sent)
             .bind(&refusal.reason)
             .bind(now)
