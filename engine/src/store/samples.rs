@@ -35,7 +35,7 @@ impl Store {
         // An event is collected after its own time, so older segments hold none of these.
         let found: Vec<(i64, String, i64, u32)> = sqlx::query_as(
             "SELECT s.feed_id, f.log_type, s.seq, s.events FROM segment s JOIN feed f ON f.id = s.feed_id
-             WHERE s.payload IS NOT NULL AND (?1 IS NULL OR f.source_id = ?1) AND (?2 IS NULL OR f.log_type = ?2)
+             WHERE (?1 IS NULL OR f.source_id = ?1) AND (?2 IS NULL OR f.log_type = ?2)
                AND (?3 IS NULL OR s.created_at >= ?3)
              ORDER BY s.created_at DESC, s.feed_id DESC, s.seq DESC",
         )

@@ -145,7 +145,7 @@ async fn a_destination_gets_the_subset_that_it_declares() {
     stage
         .engine
         .change("destinations", &id, |spec| {
-            spec["only"]["labels"] = json!(["sso", "billing"])
+            spec["only"]["labels"] = json!(["sso", "billing"]);
         })
         .await;
     let plan = terraform.plan().await;

@@ -16,6 +16,8 @@ mod labeller;
 mod matcher;
 mod rule;
 #[cfg(test)]
+mod samples_tests;
+#[cfg(test)]
 mod tests;
 
 pub use self::{
