@@ -90,6 +90,16 @@ pub struct Credential {
     pub grant: Grant,
 }
 
+impl Credential {
+    /// Whose it is: an account's, or a source's.
+    fn whose(&self) -> &str {
+        match &self.grant {
+            Grant::Account(account) => account,
+            Grant::Consent(keeper) => keeper.source(),
+        }
+    }
+}
+
 /// One page of a report to ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<'a> {
