@@ -13,7 +13,7 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{catalog::Catalog, status::SourceStatusSource};
+use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource};
 
 const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
 const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
@@ -186,6 +186,6 @@ impl Provider for Zoom {
     }
 
     fn data_sources(&self) -> Vec<Box<dyn DataSource<Engine>>> {
-        vec![Box::new(SourceStatusSource)]
+        vec![Box::new(EngineSource), Box::new(SourceStatusSource)]
     }
 }

@@ -25,9 +25,23 @@ const MODULES: &[(&str, &[&str])] = &[
     ("zoom", &["http", "clock", "telemetry"]),
     ("encode", &["http", "clock", "telemetry"]),
     ("destination", &["encode", "http", "clock", "telemetry"]),
+    // Between adapters and workers: a refresh token must be stored before its access token is used, so the adapter, which
+    // sees no store, is handed a keeper that does; polls, checks and consents all need credentials.
+    (
+        "credential",
+        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+    ),
     (
         "intake",
-        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+        &[
+            "store",
+            "vault",
+            "clock",
+            "telemetry",
+            "zoom",
+            "worker",
+            "credential",
+        ],
     ),
     (
         "delivery",
@@ -38,6 +52,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (
         "api",
@@ -50,6 +65,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
             "zoom",
             "destination",
+            "credential",
         ],
     ),
 ];

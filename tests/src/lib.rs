@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod browser;
 pub mod delivered;
 pub mod engine;
 pub mod http;
@@ -23,5 +24,6 @@ pub mod rng;
 pub mod sim;
 pub mod simulation;
 pub mod terraform;
+pub mod visitor;
 pub mod wait;
 mod wire;

@@ -105,6 +105,7 @@ impl Scene {
             engine_id: "eng_1".to_owned(),
             version: "0".to_owned(),
             public_url: "http://engine".to_owned(),
+            redirect_url: "http://engine/oauth/callback".to_owned(),
         };
         let noticed = Arc::clone(&self.noticed);
         let (store, clock) = (self.fixture.store.clone(), self.fixture.clock.clone());

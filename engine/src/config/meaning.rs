@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
     raw::Value,
 };
 
@@ -50,10 +50,12 @@ pub(super) fn read(
             .is_some_and(|egress| egress.allow_private_addresses),
     );
     let delivery = delivery(&mut reader);
-    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
+    // Ten years hold every kind of month and a leap day, for drills over the edges of the calendar.
+    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=3_660 * DAY);
     let log = log(&mut reader);
     #[cfg(feature = "crash-points")]
     let crash_at = crash_at(variables, reader.problems);
+    let labels = labels::read(raw, problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -67,6 +69,7 @@ pub(super) fn read(
         log: log?,
         #[cfg(feature = "crash-points")]
         crash_at,
+        labels: labels?,
     })
 }
 
@@ -171,6 +174,8 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
 fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> {
     let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
     let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
+    let government_api_url = reader.zoom_url("zoom.government_api_url", allow_private_addresses);
+    let government_oauth_url = reader.zoom_url("zoom.government_oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
     let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
@@ -180,6 +185,8 @@ fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> 
     Some(Zoom {
         api_url: api_url?,
         oauth_url: oauth_url?,
+        government_api_url: government_api_url?,
+        government_oauth_url: government_oauth_url?,
         request_timeout: request_timeout?,
         day_zone: day_zone?,
         daily_request_budget: daily_request_budget?,
@@ -269,14 +276,14 @@ impl Reader<'_> {
     fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
     fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Intake,
+    ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
 };
@@ -16,7 +17,7 @@ use crate::{
     crash,
     model::{Allowance, Budget, Day, Purpose, plan},
     retry::{Backoff, chance, later},
-    store::{ClaimedFeed, PollEnd, catalog::SealedSecret},
+    store::{ClaimedFeed, PollEnd},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -48,7 +49,7 @@ pub(super) enum Stopped {
     Cancelled,
     /// Zoom's answer.
     Zoom(zoom::Error),
-    /// The client secret cannot be had.
+    /// The client secret, or the consent, cannot be had.
     Secret(Code, String),
     /// The store failed.
     Store(crate::store::Error),
@@ -136,7 +137,7 @@ impl Intake {
         began: Timestamp,
         stop: &CancellationToken,
     ) -> Result<Came, Stopped> {
-        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         let budget = self.store.budget(&account, Day::of(began)).await?;
         let daily = self.daily(&feed.spec);
         #[expect(clippy::cast_precision_loss, reason = "a day's requests are far below 2^52")]
@@ -149,7 +150,14 @@ impl Intake {
         }
         let credential = self.credential(feed).await?;
         let purse = Purse::new(self, &account, daily);
-        let mut reader = Reader::new(self, feed, &credential, (self.gates.of(&account), purse), stop);
+        let asker = Asker {
+            intake: self,
+            credential: &credential,
+            gate: self.gates.of(&account),
+            purse,
+            stop,
+        };
+        let mut reader = Reader::new(self, feed, asker);
         let frugal = matches!(
             budget.allowance(daily, Purpose::Sweep, began),
             Allowance::Nothing(_)
@@ -233,37 +241,20 @@ impl Intake {
         if !budget.runs_low(daily) {
             return Ok(interval);
         }
-        let feeds = self.store.feeds_of_account(&feed.spec.account_id).await?;
+        let feeds = self.store.feeds_of_account(feed.spec.account_key()).await?;
         Ok(budget.pace(daily, feeds, interval, self.clock.now()))
     }
 
-    /// The credential, with its secret opened or read from where the spec says.
-    ///
-    /// A reference is read at each poll, so that a secret that is rotated there is used at once.
+    /// What the feed's source shows to Zoom; a secret that is referred to is read at each poll.
     async fn credential(&self, feed: &ClaimedFeed) -> Result<Credential, Stopped> {
-        let opened = self
-            .vault
-            .secrets_of(
-                feed.key.source.as_str(),
-                &feed.spec,
-                feed.sealed.iter().map(SealedSecret::as_pair),
-            )
-            .await;
-        let mut opened = opened.map_err(|error| Stopped::Secret(error.code(), error.to_string()))?;
-        let client_secret = opened.remove("client_secret").ok_or_else(|| {
-            let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
-            Stopped::Secret(Code::MissingSecret, detail.to_owned())
-        })?;
-        Ok(Credential {
-            account_id: feed.spec.account_id.clone(),
-            client_id: feed.spec.client_id.clone(),
-            client_secret,
-        })
+        let source = feed.key.source.as_str();
+        let credential = self.credentials.of(source, &feed.spec, &feed.sealed).await;
+        credential.map_err(|unusable| Stopped::Secret(unusable.code, unusable.detail))
     }
 
     /// Zoom's daily limit is reached: the whole account waits.
     async fn pause(&self, feed: &ClaimedFeed, until: Timestamp) {
-        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         info!(feed = %feed.key, %until, "the Zoom requests of the day are used up");
         let today = Day::of(self.clock.now());
         if let Err(error) = self.store.pause_account(&account, today, until).await {

@@ -220,12 +220,12 @@ fn of_a_surplus_the_text_that_was_not_delivered_goes_first() {
 #[test]
 fn what_another_read_appended_meanwhile_is_known() {
     let (row, other) = (twin("a"), twin("b"));
-    let day = rows(&[row.clone()])[0].day;
+    let day = rows(std::slice::from_ref(&row))[0].day;
     let mut tally = Tally::new(Window::new(day, day), 300);
     tally.load(day, []);
-    assert_eq!(tally.page(&rows(&[row.clone()])).len(), 1);
+    assert_eq!(tally.page(&rows(std::slice::from_ref(&row))).len(), 1);
     assert_eq!(
-        tally.page(&rows(&[other.clone()])),
+        tally.page(&rows(std::slice::from_ref(&other))),
         [],
         "cut apart, so not certain"
     );

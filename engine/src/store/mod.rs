@@ -18,6 +18,7 @@ pub mod alarms;
 pub mod backfills;
 pub mod budgets;
 pub mod catalog;
+pub mod consents;
 pub mod dead_letters;
 pub mod delivery;
 mod error;
@@ -27,6 +28,7 @@ mod meta;
 pub mod notices;
 mod open;
 mod retention;
+pub mod samples;
 pub mod segment;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -113,6 +113,13 @@ impl Supervisor {
         self.tasks.spawn(task);
     }
 
+    /// Spawns on the supervisor's behalf: a short piece of work that must not be broken off. The drain waits for it.
+    pub fn spawner(&self) -> Spawner {
+        Spawner {
+            tasks: self.tasks.clone(),
+        }
+    }
+
     /// Waits until everything has ended, for at most so long; `false` when something had to be left behind.
     pub async fn drain(self, deadline: Duration) -> bool {
         self.tasks.close();
@@ -124,6 +131,19 @@ impl Supervisor {
             );
         }
         drained
+    }
+}
+
+/// Spawns on the supervisor's behalf; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    tasks: TaskTracker,
+}
+
+impl Spawner {
+    /// Runs a piece of work that ends by itself, whoever stops waiting for it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 }
 

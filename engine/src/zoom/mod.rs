@@ -7,8 +7,10 @@
 //! reach into it, and a Zoom that refuses it is asked for today instead.
 
 mod check;
+mod consent;
 mod error;
 mod page;
+mod place;
 mod token;
 
 use std::{
@@ -17,12 +19,20 @@ use std::{
     time::Duration,
 };
 
-use engine_api::{LogType, Secret};
+use async_trait::async_trait;
+use engine_api::{Cloud, LogType, Secret};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use url::Url;
 
 use self::token::Tokens;
-pub use self::{check::FeedVerdict, error::Error, page::Page};
+pub use self::{
+    check::FeedVerdict,
+    consent::Begun,
+    error::Error,
+    page::Page,
+    place::{Place, Places},
+    token::{AccessToken, Given},
+};
 use crate::{
     clock::Clock,
     http::{Http, Request, Response},
@@ -33,15 +43,51 @@ use crate::{
 /// The most bytes of a page: 300 rows, each far beyond what Zoom has been seen to send.
 const MAX_PAGE_BYTES: usize = 16 << 20;
 
-/// What a Server-to-Server OAuth app is known by.
+/// An OAuth app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Which of Zoom's clouds it lives in.
+    pub cloud: Cloud,
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
+/// What lets an app in.
+#[derive(Debug, Clone)]
+pub enum Grant {
+    /// Being a Server-to-Server app of this account.
+    Account(String),
+    /// Somebody's consent.
+    Consent(Arc<dyn Keeper>),
+}
+
+/// Keeps the refresh token of a consent.
+#[async_trait]
+pub trait Keeper: std::fmt::Debug + Send + Sync {
+    /// The source that the consent was given for.
+    fn source(&self) -> &str;
+
+    /// Exchanges the refresh token, and stores the one that comes in its place before it hands out the access token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// An exchange that has begun goes on when the future is dropped.
+    async fn refresh(&self, app: &App) -> Result<AccessToken, Error>;
+}
+
+/// An app and what lets it in.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// The Zoom account.
-    pub account_id: String,
     /// The app.
-    pub client_id: String,
-    /// The app's secret.
-    pub client_secret: Secret,
+    pub app: App,
+    /// What lets it in.
+    pub grant: Grant,
 }
 
 /// One page of a report to ask for.
@@ -66,12 +112,11 @@ pub struct Zoom {
 #[derive(Debug)]
 struct Shared {
     http: Http,
-    api: Url,
-    oauth: Url,
+    places: Places,
     timeout: Duration,
     tokens: Tokens,
     day_zone: TimeZone,
-    /// Accounts that refuse a `to` of tomorrow.
+    /// Apps, by their client ids, whose account refuses a `to` of tomorrow.
     refuses_tomorrow: Mutex<HashSet<String>>,
     clock: Clock,
     telemetry: Telemetry,
@@ -80,10 +125,8 @@ struct Shared {
 /// Where Zoom is, and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the API is.
-    pub api_url: Url,
-    /// Where access tokens are handed out.
-    pub oauth_url: Url,
+    /// Where each of its clouds is.
+    pub places: Places,
     /// The longest that one request may take.
     pub request_timeout: Duration,
     /// The zone whose days Zoom's `from` and `to` mean.
@@ -94,8 +137,7 @@ impl Zoom {
     /// Prepares the adapter; nothing is sent yet.
     pub fn new(options: Options, http: Http, clock: Clock, telemetry: Telemetry) -> Self {
         let Options {
-            api_url: api,
-            oauth_url: oauth,
+            places,
             request_timeout: timeout,
             day_zone,
         } = options;
@@ -103,8 +145,7 @@ impl Zoom {
         Self {
             shared: Arc::new(Shared {
                 http,
-                api,
-                oauth,
+                places,
                 timeout,
                 tokens,
                 day_zone,
@@ -116,8 +157,8 @@ impl Zoom {
     }
 
     /// What the budget of an account is counted under: one account at one Zoom has one budget.
-    pub fn budget_key(&self, account_id: &str) -> String {
-        format!("{}/{account_id}", self.shared.api.authority())
+    pub fn budget_key(&self, cloud: Cloud, account: &str) -> String {
+        format!("{}/{account}", self.shared.places.of(cloud).api.authority())
     }
 
     /// Asks for one page of a report; `asked` counts the report requests that this takes.
@@ -136,7 +177,7 @@ impl Zoom {
         let today = Day::of(self.now()).date();
         match found {
             Err(Error::Restart { .. }) if request.page_token.is_none() && dates.1 > today => {
-                self.refuses_tomorrow().insert(credential.account_id.clone());
+                self.refuses_tomorrow().insert(credential.app.client_id.clone());
                 self.page_of(credential, request, (dates.0, today), asked).await
             }
             found => found,
@@ -170,7 +211,7 @@ impl Zoom {
         );
         let from = date(window.from.start());
         let mut to = last.min(date(self.now()).max(from));
-        if self.refuses_tomorrow().contains(&credential.account_id) {
+        if self.refuses_tomorrow().contains(&credential.app.client_id) {
             to = to.min(Day::of(self.now()).date()).max(from);
         }
         (from, to)
@@ -191,19 +232,20 @@ impl Zoom {
         dates: (Date, Date),
         asked: &mut u64,
     ) -> Result<Response, Error> {
-        let url = self.report_url(request, dates);
         let mut minted_anew = false;
         loop {
             let token = self.token(credential).await?;
-            let sent = Request::get(url.clone())?
+            let sent = Request::get(report_url(&token.api, request, dates))?
                 .bearer(token.secret())?
                 .total_timeout(self.shared.timeout)
                 .max_response_bytes(MAX_PAGE_BYTES);
             *asked += 1;
             let answer = self.send(request.log_type.as_str(), &sent).await?;
             let stale = error::says_token_is_stale(&answer);
-            if stale || error::says_scope_is_missing(&answer) {
-                // A token keeps the scopes that the app had when it was minted.
+            // A token keeps the scopes that the app had when it was minted. One that came with a consent is renewed within
+            // the hour anyway, and each renewal more is one whose answer may be lost.
+            let cheap = matches!(credential.grant, Grant::Account(_));
+            if stale || (cheap && error::says_scope_is_missing(&answer)) {
                 self.shared.tokens.forget(credential, &token).await;
             }
             if !stale {
@@ -216,27 +258,12 @@ impl Zoom {
         }
     }
 
-    fn report_url(&self, request: PageRequest<'_>, (from, to): (Date, Date)) -> Url {
-        let mut url = self.shared.api.clone();
+    /// One of the endpoints under `/oauth`.
+    fn oauth_url(&self, cloud: Cloud, endpoint: &str) -> Url {
+        let mut url = self.shared.places.of(cloud).oauth.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend([
-                "v2",
-                "report",
-                match request.log_type {
-                    LogType::Operation => "operationlogs",
-                    LogType::Activity => "activities",
-                },
-            ]);
+            path.pop_if_empty().extend(["oauth", endpoint]);
         }
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("from", &from.to_string())
-            .append_pair("to", &to.to_string())
-            .append_pair("page_size", &request.page_size.to_string());
-        if let Some(page_token) = request.page_token {
-            query.append_pair("next_page_token", page_token);
-        }
-        drop(query);
         url
     }
 
@@ -253,4 +280,28 @@ impl Zoom {
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
+}
+
+fn report_url(api: &Url, request: PageRequest<'_>, (from, to): (Date, Date)) -> Url {
+    let mut url = api.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend([
+            "v2",
+            "report",
+            match request.log_type {
+                LogType::Operation => "operationlogs",
+                LogType::Activity => "activities",
+            },
+        ]);
+    }
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("from", &from.to_string())
+        .append_pair("to", &to.to_string())
+        .append_pair("page_size", &request.page_size.to_string());
+    if let Some(page_token) = request.page_token {
+        query.append_pair("next_page_token", page_token);
+    }
+    drop(query);
+    url
 }

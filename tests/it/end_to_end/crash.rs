@@ -26,8 +26,13 @@ const HASTE: [(&str, &str); 3] = [
 /// The passes at which the engine dies at a point: the first, and one in the middle of the work where there is one.
 fn passes(label: &str) -> &'static [u64] {
     match label {
-        "intake.page_read" | "intake.before_commit" | "intake.committed" => &[1, 3],
-        "delivery.staged" | "delivery.written" | "delivery.settled" | "file.half_written" => &[1, 3],
+        "intake.page_read"
+        | "intake.before_commit"
+        | "intake.committed"
+        | "delivery.staged"
+        | "delivery.written"
+        | "delivery.settled"
+        | "file.half_written" => &[1, 3],
         _ => &[1],
     }
 }

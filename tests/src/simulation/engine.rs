@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
     alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
     clock::Clock,
+    credential::{self, Credentials},
     delivery::{self, DeliveryWorker, RetentionWorker},
     destination::{Kinds, Webhooks},
     http::Http,
@@ -31,7 +32,7 @@ use zoom_log_engine::{
     telemetry::Telemetry,
     vault::Vault,
     worker::{Next, Wakes, Worker},
-    zoom::{self, Zoom},
+    zoom::{self, Place, Places, Zoom},
 };
 
 use super::{
@@ -118,10 +119,16 @@ impl Engine {
         let http = Http::simulated(Arc::new(network.clone()), clock.clone());
         let owner = format!("engine/{life}");
         let length = |length: jiff::SignedDuration| Duration::try_from(length).unwrap_or_default();
+        let place = Place {
+            api: ZOOM.parse().expect("a URL"),
+            oauth: ZOOM.parse().expect("a URL"),
+        };
         let zoom = Zoom::new(
             zoom::Options {
-                api_url: ZOOM.parse().expect("a URL"),
-                oauth_url: ZOOM.parse().expect("a URL"),
+                places: Places {
+                    commercial: place.clone(),
+                    government: place,
+                },
                 request_timeout: REQUEST_TIMEOUT,
                 day_zone: jiff::tz::TimeZone::UTC,
             },
@@ -129,10 +136,22 @@ impl Engine {
             clock.clone(),
             telemetry.clone(),
         );
-        let intake = Intake {
+        let credentials = Credentials::new(credential::Parts {
             store: store.clone(),
             vault: vault.clone(),
+            zoom: zoom.clone(),
+            clock: clock.clone(),
+            owner: owner.as_str().into(),
+            lease: REQUEST_TIMEOUT + Duration::from_secs(10),
+            public_url: "http://127.0.0.1:8420".into(),
+            // Its sources need no consent, so nothing has to outlive who began it.
+            whole: Arc::new(drop),
+        });
+        let intake = Intake {
+            store: store.clone(),
+            credentials,
             zoom,
+            labeller: engine_api::label::Labeller::default(),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
             gates: Gates::default(),
@@ -172,6 +191,7 @@ impl Engine {
             engine_id: "eng_simulated".to_owned(),
             version: "0.0.0".to_owned(),
             public_url: "http://127.0.0.1:8420".to_owned(),
+            redirect_url: credential::redirect_url("http://127.0.0.1:8420"),
         };
         let noticed = wakes.clone();
         let alarm = AlarmWorker::new(store.clone(), clock.clone(), telemetry.clone(), view, move || {
