@@ -12,7 +12,8 @@
 //! | `event_time` | the row's own time, `null` where it has none that can be read |
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
-//! | `late_seconds` | only on a late event: how long after its own time it was collected, though everything up to that time was believed to be there |
+//! | `late_seconds` | only on an event that appeared late: how long after its own time it was collected |
+//! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`; absent where the row's text does not follow the usual form |
 //!
 //! Three kinds of row need a ruling:
 //! * A row that is no object is wrapped: `{"zoom_row": <row>, "zoom_log": {…}}`.
@@ -23,12 +24,15 @@
 //!
 //! Without metadata the row is delivered alone.
 
+mod detail;
+
 use std::{
     fmt::{self, Write as _},
     str,
 };
 
 use bytes::Bytes;
+use engine_api::LogType;
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
@@ -143,6 +147,9 @@ fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
         let late = event.collected_at.duration_since(time).as_secs().max(0);
         let _ = write!(out, r#","late_seconds":{late}"#);
     }
+    if feed.log_type == LogType::Operation {
+        detail::member(event.row.trim_matches(is_space), out);
+    }
     out.push('}');
 }
 
@@ -154,6 +161,15 @@ fn instant(instant: Option<Timestamp>, out: &mut String) {
 }
 
 fn quote(text: &str, out: &mut String) {
+    if !text
+        .bytes()
+        .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
+    {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // A string always has a JSON form.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
@@ -219,7 +235,6 @@ impl<'de> Deserialize<'de> for Names {
 
 #[cfg(test)]
 mod tests {
-    use engine_api::LogType;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -279,6 +294,21 @@ mod tests {
                 "occurrence": 2,
             })
         );
+    }
+
+    #[test]
+    fn what_was_changed_is_told_beside_the_row() {
+        let row = r#"{"operation_detail":"Change Role  - jo@example.com: from User to Co-Owner"}"#;
+        let line: Value = serde_json::from_str(&encoded(row, true)).unwrap();
+        assert_eq!(
+            line["zoom_log"]["detail"],
+            json!({
+                "subject": "Change Role",
+                "changes": [{"field": "jo@example.com", "from": "User", "to": "Co-Owner"}],
+            })
+        );
+        assert_eq!(encoded(row, true), encoded(row, true));
+        assert_eq!(encoded(row, false), row);
     }
 
     #[test]

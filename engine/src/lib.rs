@@ -10,7 +10,7 @@
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
-//! | 4 surface | [`api`], [`supervisor`] |
+//! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
 pub mod alarm;
@@ -24,6 +24,7 @@ pub mod destination;
 pub mod encode;
 pub mod http;
 pub mod intake;
+pub mod labels;
 pub mod model;
 pub mod retry;
 pub mod store;
@@ -117,6 +118,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     let telemetry = Telemetry::new();
     #[cfg(feature = "crash-points")]
     config.crash_at.into_iter().for_each(crash::arm);
+    telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -237,6 +239,7 @@ fn workers(
         store: store.clone(),
         credentials: credentials.clone(),
         zoom: credentials.zoom().clone(),
+        labeller: config.labels.labeller.clone(),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         gates: Gates::default(),

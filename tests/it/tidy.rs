@@ -52,6 +52,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (
         "api",

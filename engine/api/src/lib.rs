@@ -1,7 +1,7 @@
 //! The words users can write to `zoom-log-engine`, defined once.
 //!
 //! Specs (what a user writes), views (what the API shows), ids, durations, secrets, the error body, and the pure
-//! rules over them: [`Spec::validate`] and the rules of [`label`]. The engine and the Terraform provider both depend on
+//! rules over them: [`Spec::validate`] and the rules of [`label`] and [`detail`]. The engine and the Terraform provider both depend on
 //! this crate and on nothing of each other, so the provider can refuse a bad spec at plan time with the engine's own
 //! rule.
 //!
@@ -16,6 +16,7 @@ mod backfill;
 pub mod client;
 mod dead_letter;
 mod destination;
+pub mod detail;
 mod id;
 pub mod label;
 mod log_type;
@@ -31,7 +32,7 @@ pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
 pub use backfill::{BackfillFeed, BackfillRequest, BackfillState, BackfillView};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{
-    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination,
+    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
 pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId};

@@ -119,12 +119,13 @@ pub struct SourceSpec {
     pub drop_off_alarm: Option<DropOffAlarm>,
 }
 
-/// The log drop-off alarm. It is judged for each log type by itself, and tells whether Zoom is quiet or the
-/// collection is broken.
+/// The log drop-off alarm. It is judged for each log type by itself, and tells whether Zoom is quiet, the collection is
+/// broken, or a destination takes nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropOffAlarm {
-    /// How long a log type may stay without a new event before the alarm is raised, from `15m` to `30d`.
+    /// How long a log type may stay without a new event, or a destination without taking one that waits for it, before
+    /// the alarm is raised, from `15m` to `30d`.
     pub after: HumanDuration,
     /// The alarm channels that are told.
     #[serde(default)]

@@ -39,7 +39,7 @@ mod zoom_check;
 use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
+use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
 pub use self::{route::router, serve::serve};
@@ -96,6 +96,8 @@ pub struct Limits {
     pub shutdown_deadline: Duration,
     /// Zoom requests a day and account, where Zoom names no limit.
     pub daily_request_budget: u32,
+    /// Knows the labels that events can have.
+    pub labeller: Labeller,
 }
 
 impl From<&Config> for Limits {
@@ -105,6 +107,7 @@ impl From<&Config> for Limits {
             file_roots: config.egress.file_roots.clone(),
             shutdown_deadline: config.server.shutdown_deadline,
             daily_request_budget: config.zoom.daily_request_budget,
+            labeller: config.labels.labeller.clone(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::path::{Component, Path};
 
 use async_trait::async_trait;
 use engine_api::{
-    AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Secret, SourceSpec, Spec, Violation,
+    AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec,
+    Violation, label::UNCLASSIFIED,
 };
 use tracing::warn;
 use url::Url;
@@ -19,7 +20,7 @@ use crate::{credential::Departure, model::Day};
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
 pub(super) trait Resource: Spec {
-    /// Where the spec wants the engine to reach or write and it may not.
+    /// What the spec wants of this engine and cannot have: an address, a path, a label.
     fn out_of_reach(&self, _api: &Api) -> Vec<Breach> {
         Vec::new()
     }
@@ -123,15 +124,10 @@ pub(super) async fn ask(
     secret: &Secret,
 ) -> Vec<(LogType, Option<CheckFault>)> {
     let answers = api.source_check.check(id, spec, secret).await;
-    // One report request for each log type that Zoom was asked about; a store that cannot count them is no reason to
-    // refuse what Zoom grants.
-    let made = answers
-        .iter()
-        .filter(|(_, fault)| fault.as_ref().is_none_or(|fault| !waits_for_consent(fault.code)))
-        .count();
+    // One report request for each log type; a store that cannot count them is no reason to refuse what Zoom grants.
     let account = api.source_check.budget_account(spec);
-    let today = Day::of(api.clock.now());
-    if let Err(error) = api.store.count_requests(&account, today, made as u64).await {
+    let (today, made) = (Day::of(api.clock.now()), answers.len() as u64);
+    if let Err(error) = api.store.count_requests(&account, today, made).await {
         warn!(error = error.chain(), "cannot count the requests of a check");
     }
     answers
@@ -185,7 +181,8 @@ impl Resource for DestinationSpec {
             .http
             .as_ref()
             .and_then(|http| refused_address(api, "http.url", &http.url));
-        file.into_iter().chain(http).collect()
+        let labels = self.only.iter().flat_map(|only| unknown_labels(api, only));
+        file.into_iter().chain(http).chain(labels).collect()
     }
 
     fn forget(api: &Api, id: &str) {
@@ -202,6 +199,27 @@ impl Resource for AlarmChannelSpec {
             .into_iter()
             .collect()
     }
+}
+
+/// Labels that no rule of this engine adds: events with them will never come, and most likely one was mistyped.
+fn unknown_labels(api: &Api, only: &Only) -> Vec<Breach> {
+    let labeller = &api.limits.labeller;
+    let known = labeller.all().iter().map(|label| &**label).chain([UNCLASSIFIED]);
+    let known: Vec<_> = known.map(|label| format!("`{label}`")).collect();
+    let unknown = only
+        .labels
+        .iter()
+        .flatten()
+        .filter(|label| !labeller.knows(label));
+    let breach = |label: &String| {
+        let detail = format!(
+            "names `{label}`, a label that no rule of this engine adds: choose among {}, or first add a rule for it to \
+             `labels.rules` in the engine's configuration",
+            known.join(", ")
+        );
+        Breach::new(Code::InvalidSpec, "only.labels", detail)
+    };
+    unknown.map(breach).collect()
 }
 
 /// Judges a path by its text alone; whether a link leads out of a root, the destination sees when it writes.

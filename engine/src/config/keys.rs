@@ -13,6 +13,8 @@ pub enum Form {
     Boolean,
     /// A list of texts; in the environment, separated by commas.
     List,
+    /// A list of tables, each under `[[its.path]]`; in the environment, a JSON array of objects.
+    Tables,
 }
 
 impl Form {
@@ -23,6 +25,7 @@ impl Form {
             Self::Integer => "a whole number",
             Self::Boolean => "`true` or `false`",
             Self::List => "a list of texts",
+            Self::Tables => "a list of tables (in a variable, a JSON array of objects)",
         }
     }
 }
@@ -49,7 +52,7 @@ const fn key(path: &'static str, form: Form, default: &'static str, help: &'stat
     }
 }
 
-use Form::{Boolean, Integer, List, Text};
+use Form::{Boolean, Integer, List, Tables, Text};
 
 /// All keys, in the order in which they are documented.
 pub const KEYS: &[Key] = &[
@@ -204,6 +207,18 @@ pub const KEYS: &[Key] = &[
         "How far the engine's clock runs ahead of the machine's. For drills: a drop-off alarm can be seen without waiting for it.",
     ),
     key(
+        "labels.disabled",
+        List,
+        "",
+        "The ids of built-in label rules that are switched off.",
+    ),
+    key(
+        "labels.rules",
+        Tables,
+        "",
+        "Label rules beside the built-in ones; one with a built-in rule's id takes its place.",
+    ),
+    key(
         "egress.allow_private_addresses",
         Boolean,
         "false",
@@ -277,6 +292,14 @@ impl Key {
             .min_by_key(|(distance, _)| *distance)
             .and_then(|(distance, key)| (distance <= 1 + path.len() / 4).then_some(key))
     }
+}
+
+/// The name that was probably meant by one that is none.
+pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (edits(name, known), known))
+        .min()
+        .and_then(|(distance, known)| (distance <= 1 + name.len() / 4).then_some(known))
 }
 
 /// How many letters must be put in, taken out or changed to make one text of the other.

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
     raw::Value,
 };
 
@@ -50,10 +50,12 @@ pub(super) fn read(
             .is_some_and(|egress| egress.allow_private_addresses),
     );
     let delivery = delivery(&mut reader);
-    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
+    // Ten years hold every kind of month and a leap day, for drills over the edges of the calendar.
+    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=3_660 * DAY);
     let log = log(&mut reader);
     #[cfg(feature = "crash-points")]
     let crash_at = crash_at(variables, reader.problems);
+    let labels = labels::read(raw, problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -67,6 +69,7 @@ pub(super) fn read(
         log: log?,
         #[cfg(feature = "crash-points")]
         crash_at,
+        labels: labels?,
     })
 }
 
@@ -273,14 +276,14 @@ impl Reader<'_> {
     fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
     fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
         }
     }
 

@@ -8,8 +8,10 @@
 //! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
 
 mod keys;
+mod labels;
 mod meaning;
 mod raw;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use engine_api::label::Labeller;
 use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
@@ -55,6 +58,8 @@ pub struct Config {
     /// Where a test lets the engine die.
     #[cfg(feature = "crash-points")]
     pub crash_at: Option<crate::crash::At>,
+    /// How events are labelled.
+    pub labels: Labels,
 }
 
 /// The API.
@@ -153,6 +158,13 @@ pub struct Log {
     pub level: Level,
 }
 
+/// How events are labelled.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// The built-in rules that are not switched off, and the user's own.
+    pub labeller: Labeller,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -174,21 +186,7 @@ impl Config {
         let Some(path) = file else {
             return Self::parse(None, variables);
         };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("failed to read the configuration file: {error}");
-            let place = Place::File {
-                name: name.clone(),
-                line: 0,
-            };
-            Invalid {
-                problems: vec![Problem {
-                    place,
-                    path: String::new(),
-                    message,
-                }],
-            }
-        })?;
+        let (name, text) = text_of(path)?;
         Self::parse(Some((&name, &text)), variables)
     }
 
@@ -213,6 +211,39 @@ impl Config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(Invalid { problems }),
         }
+    }
+}
+
+impl Labels {
+    /// Reads the section `labels` of a file, and nothing else: neither its other keys nor the environment.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load(file: &Path) -> Result<Self, Invalid> {
+        let (name, text) = text_of(file)?;
+        let mut problems = Vec::new();
+        let mut raw = RawConfig::default();
+        raw.add_file(&name, &text, &mut problems);
+        match labels::read(&raw, &mut problems) {
+            Some(labels) if problems.is_empty() => Ok(labels),
+            _ => Err(Invalid { problems }),
+        }
+    }
+}
+
+/// The name and the text of a file.
+fn text_of(path: &Path) -> Result<(String, String), Invalid> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Invalid {
+            problems: vec![Problem {
+                place: Place::File { name, line: 0 },
+                path: String::new(),
+                message: format!("failed to read the configuration file: {error}"),
+            }],
+        }),
     }
 }
 

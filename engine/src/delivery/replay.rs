@@ -45,7 +45,8 @@ impl Run<'_> {
             feed: &letter.feed,
             source_name: &letter.source_name,
         };
-        decode_alone(&letter.event, |event| lines.push(event, origin, self.metadata))
+        let metadata = self.wanted.metadata;
+        decode_alone(&letter.event, |event| lines.push(event, origin, metadata))
             .map_err(|_| Error::Damaged(format!("dead letter {} cannot be read", letter.id)))?;
         let id = batch::replay_id(&self.claim.destination, &letter.event_id);
         let batch = Batch::new(id, lines, 1);

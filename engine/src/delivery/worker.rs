@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
-use super::lane::{Ended, Run};
+use super::{
+    lane::{Ended, Run},
+    read::Wanted,
+};
 use crate::{
     clock::Clock,
     crash,
@@ -128,7 +131,11 @@ impl DeliveryWorker {
             None => return Ok(()),
             Some(Err(refusal)) => Ended::Paused(refusal),
             Some(Ok((spec, destination))) => {
-                let run = Run::new(self, lane, destination.as_ref(), spec.metadata, stop);
+                let wanted = Wanted {
+                    metadata: spec.metadata,
+                    only: spec.only.as_ref(),
+                };
+                let run = Run::new(self, lane, destination.as_ref(), wanted, stop);
                 let ended = run.deliver().await?;
                 failures = run.failures();
                 ended

@@ -1,10 +1,14 @@
 //! From rows that are certain to events that wait for their commit.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use engine_api::{LogType, label::Labeller};
+use engine_api::{
+    LogType,
+    label::{LabelSet, Labeller},
+};
 use jiff::Timestamp;
 
+use super::Intake;
 use crate::{
     model::{Checkpoint, Event, Mark, Row, plan::Read},
     store::NewEvents,
@@ -23,9 +27,8 @@ pub(super) struct Appender<'a> {
     log_type: LogType,
     events: NewEvents,
     since: Duration,
-    labels: Vec<&'static str>,
-    joined: String,
-    labelled: Vec<(&'static str, u64)>,
+    /// Events by their labels, until they are taken.
+    labelled: BTreeMap<LabelSet, u64>,
 }
 
 /// What a row is judged by when it becomes an event.
@@ -40,16 +43,14 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Appender<'a> {
-    pub(super) fn new(telemetry: &'a Telemetry, log_type: LogType) -> Self {
+    pub(super) fn new(intake: &'a Intake, log_type: LogType) -> Self {
         Self {
-            telemetry,
-            labeller: Labeller::default(),
+            telemetry: &intake.telemetry,
+            labeller: intake.labeller.clone(),
             log_type,
             events: NewEvents::default(),
             since: Duration::ZERO,
-            labels: Vec::new(),
-            joined: String::new(),
-            labelled: Vec::new(),
+            labelled: BTreeMap::new(),
         }
     }
 
@@ -66,8 +67,11 @@ impl<'a> Appender<'a> {
 
     /// Takes all that waits.
     pub(super) fn take(&mut self) -> NewEvents {
-        for (label, count) in self.labelled.drain(..) {
-            self.telemetry.events_labelled.add(&LabelLabels { label }, count);
+        for (labels, count) in std::mem::take(&mut self.labelled) {
+            for label in self.labeller.names(labels) {
+                let label = label.to_owned();
+                self.telemetry.events_labelled.add(&LabelLabels { label }, count);
+            }
         }
         std::mem::take(&mut self.events)
     }
@@ -77,7 +81,8 @@ impl<'a> Appender<'a> {
         if self.events.count() == 0 {
             self.since = now;
         }
-        self.label(row);
+        let labels = row.labelled(|labelled| self.labeller.labels(self.log_type, labelled));
+        *self.labelled.entry(labels).or_default() += 1;
         let late = self.is_late(row, seen);
         self.events.push(
             &Event {
@@ -87,28 +92,11 @@ impl<'a> Appender<'a> {
                 time: row.time,
                 collected_at: seen.at,
                 late,
-                labels: &self.joined,
+                labels: self.labeller.joined(labels),
                 row: row.text,
             },
             mark,
         );
-    }
-
-    /// Finds the row's labels.
-    fn label(&mut self, row: &Row<'_>) {
-        self.labels.clear();
-        row.labelled(|labelled| self.labeller.labels(self.log_type, labelled, &mut self.labels));
-        self.joined.clear();
-        for label in &self.labels {
-            if !self.joined.is_empty() {
-                self.joined.push(',');
-            }
-            self.joined.push_str(label);
-            match self.labelled.iter_mut().find(|(counted, _)| counted == label) {
-                Some((_, count)) => *count += 1,
-                None => self.labelled.push((label, 1)),
-            }
-        }
     }
 
     /// Whether a row appeared after everything up to its time was believed to be there. What a backfill brings is

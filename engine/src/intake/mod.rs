@@ -18,6 +18,8 @@
 //! at the first read that shows it. A twin that a page edge cuts apart waits until it is certain.
 
 mod append;
+mod ask;
+mod finish;
 mod gate;
 mod poll;
 mod purse;
@@ -28,7 +30,7 @@ pub use self::gate::Gates;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine_api::{HumanDuration, SourceSpec};
+use engine_api::{HumanDuration, SourceSpec, label::Labeller};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +59,8 @@ pub struct Intake {
     pub credentials: Credentials,
     /// Zoom.
     pub zoom: Zoom,
+    /// Finds the labels of new events; each read works with a clone.
+    pub labeller: Labeller,
     /// The time.
     pub clock: Clock,
     /// Counts.

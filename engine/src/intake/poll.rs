@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Intake,
+    ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
 };
@@ -149,7 +150,14 @@ impl Intake {
         }
         let credential = self.credential(feed).await?;
         let purse = Purse::new(self, &account, daily);
-        let mut reader = Reader::new(self, feed, &credential, (self.gates.of(&account), purse), stop);
+        let asker = Asker {
+            intake: self,
+            credential: &credential,
+            gate: self.gates.of(&account),
+            purse,
+            stop,
+        };
+        let mut reader = Reader::new(self, feed, asker);
         let frugal = matches!(
             budget.allowance(daily, Purpose::Sweep, began),
             Allowance::Nothing(_)

@@ -2,48 +2,36 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use jiff::Timestamp;
+use tracing::info;
 
 use super::{
     Intake,
     append::{Appender, Seen},
-    gate::Gate,
+    ask::Asker,
     poll::Stopped,
-    purse::Purse,
 };
 use crate::{
     crash,
     model::{
-        Checkpoint, Purpose, Row,
-        counting::{Tally, Verdict},
+        Row,
+        counting::Tally,
         plan::{self, Read},
-        progress::{self, Done, End, TOKEN_LIFE},
+        progress::{self, End, TOKEN_LIFE},
     },
-    store::{ClaimedFeed, Commit, Committed, backfills::Step},
+    store::ClaimedFeed,
     telemetry::LogTypeLabels,
-    worker::{ALARM, DELIVERY},
-    zoom::{self, Credential, Page, PageRequest},
+    zoom::{self, PageRequest},
 };
 
-/// Tries of one page before the poll is given up; Zoom asks for short waits in the middle of a read.
-const TRIES: u32 = 5;
-/// Waits that are worth holding a read for. Longer ones end the poll, whose page token would expire meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// A claim that was made or renewed less than this ago is not renewed.
-const RENEW_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// How often a read is begun anew when Zoom does not go on with it.
 const RESTARTS: u32 = 2;
 
 /// Reads a feed's pages.
 pub(super) struct Reader<'a> {
-    intake: &'a Intake,
-    credential: &'a Credential,
-    gate: Gate,
-    stop: &'a CancellationToken,
-    purse: Purse<'a>,
-    appender: Appender<'a>,
+    pub(super) intake: &'a Intake,
+    asker: Asker<'a>,
+    pub(super) appender: Appender<'a>,
     /// How often new events are asked for, also while a long read goes on.
     poll_interval: Duration,
     /// When they were asked for last, by the monotonic clock.
@@ -51,19 +39,19 @@ pub(super) struct Reader<'a> {
 }
 
 /// A read under way.
-struct Reading {
-    read: Read,
-    page_size: u32,
-    tally: Tally,
+pub(super) struct Reading {
+    pub(super) read: Read,
+    pub(super) page_size: u32,
+    pub(super) tally: Tally,
     page_token: Option<String>,
     seen_tokens: HashSet<String>,
-    pages: u64,
+    pub(super) pages: u64,
     /// Pages that no commit has noted yet.
-    unnoted: u64,
+    pub(super) unnoted: u64,
     /// When it began, by our clock or Zoom's, whichever is behind.
-    began: Timestamp,
+    pub(super) began: Timestamp,
     /// When it began, by the monotonic clock.
-    started: Duration,
+    pub(super) started: Duration,
 }
 
 /// What one more page led to.
@@ -86,28 +74,19 @@ pub(super) enum Ended {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
-        intake: &'a Intake,
-        feed: &ClaimedFeed,
-        credential: &'a Credential,
-        (gate, purse): (Gate, Purse<'a>),
-        stop: &'a CancellationToken,
-    ) -> Self {
+    pub(super) fn new(intake: &'a Intake, feed: &ClaimedFeed, asker: Asker<'a>) -> Self {
         Self {
             intake,
-            credential,
-            gate,
-            stop,
-            purse,
-            appender: Appender::new(&intake.telemetry, feed.key.log_type),
+            asker,
+            appender: Appender::new(intake, feed.key.log_type),
             poll_interval: feed.spec.poll_interval.get(),
             tail_at: intake.clock.monotonic(),
         }
     }
 
     /// Gives back what is left of the budget.
-    pub(super) async fn close(mut self) {
-        self.purse.close().await;
+    pub(super) async fn close(self) {
+        self.asker.close().await;
     }
 
     /// Reads new events: until all rows of a page are known, or to the end. Answers whether only a complete read can
@@ -192,7 +171,7 @@ impl<'a> Reader<'a> {
 
     /// Reads one page and takes what is certain of it.
     async fn page(&mut self, feed: &mut ClaimedFeed, reading: &mut Reading) -> Result<Progress, Stopped> {
-        if self.stop.is_cancelled() {
+        if self.asker.is_stopping() {
             self.note(feed, reading).await?;
             return Err(Stopped::Stopping);
         }
@@ -202,7 +181,7 @@ impl<'a> Reader<'a> {
             page_size: reading.page_size,
             page_token: reading.page_token.as_deref(),
         };
-        let page = match self.ask(feed, request, reading.read.purpose()).await {
+        let page = match self.asker.page(feed, request, reading.read.purpose()).await {
             Ok(page) => page,
             Err(stopped) => {
                 // What is certain is delivered, whatever becomes of the read.
@@ -274,67 +253,6 @@ impl<'a> Reader<'a> {
         certain.is_empty()
     }
 
-    /// One page, asked for again where Zoom asks to wait a moment or fails in passing.
-    async fn ask(
-        &mut self,
-        feed: &mut ClaimedFeed,
-        request: PageRequest<'_>,
-        purpose: Purpose,
-    ) -> Result<Page, Stopped> {
-        let clock = &self.intake.clock;
-        let mut tries = 0;
-        let mut held = None;
-        loop {
-            if held.is_none() {
-                self.gate.pass().await;
-            }
-            self.renew(feed).await?;
-            self.purse.take(purpose).await?;
-            tries += 1;
-            let mut asked = 0;
-            let answer = self.intake.zoom.page(self.credential, request, &mut asked).await;
-            self.purse.also(asked.saturating_sub(1));
-            let error = match answer {
-                Ok(page) => {
-                    self.purse.told(page.remaining_today);
-                    return Ok(page);
-                }
-                Err(error) => error,
-            };
-            let pause = Duration::from_millis(500) * 2_u32.pow(tries.min(6));
-            let wait = match &error {
-                zoom::Error::Throttled { until } => until.map_or(pause, |until| {
-                    wait_for(until, clock.now()).max(Duration::from_millis(100))
-                }),
-                zoom::Error::Unavailable { .. } | zoom::Error::Malformed { .. } if tries < 3 => pause,
-                _ => return Err(Stopped::Zoom(error)),
-            };
-            if tries >= TRIES || wait > LONGEST_WAIT {
-                return Err(Stopped::Zoom(error));
-            }
-            if held.is_none() && matches!(error, zoom::Error::Throttled { .. }) {
-                held = Some(self.gate.hold().await);
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(Stopped::Stopping),
-                () = clock.sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Keeps the claim well ahead of its end, without a write for each page.
-    async fn renew(&self, feed: &mut ClaimedFeed) -> Result<(), Stopped> {
-        let until = self.intake.lease_until();
-        if until.duration_since(feed.lease_until) > RENEW_AFTER {
-            crash::point("intake.before_renew").await;
-            let renewed = self.intake.store.renew_feed(feed.id, feed.fence, until).await?;
-            crash::point("intake.renewed").await;
-            renewed.map_err(|_| Stopped::Fenced)?;
-            feed.lease_until = until;
-        }
-        Ok(())
-    }
-
     /// Begins a read anew that Zoom did not go on with; any other end is the read's.
     async fn restart(
         &mut self,
@@ -359,156 +277,7 @@ impl<'a> Reader<'a> {
 
     fn is_old(&self, reading: &Reading) -> bool {
         let took = self.intake.clock.monotonic().saturating_sub(reading.started);
-        took >= TOKEN_LIFE - TOKEN_LIFE / 10
-    }
-
-    /// Notes that these days cannot be paged while Zoom's tokens live.
-    async fn shorten(
-        &mut self,
-        feed: &mut ClaimedFeed,
-        mut reading: Reading,
-        detail: String,
-    ) -> Result<Ended, Stopped> {
-        self.note(feed, &mut reading).await?;
-        let (read, mut checkpoint) = (reading.read, feed.checkpoint.clone());
-        let mut backfill = feed.backfill.clone();
-        let shorter = match (read, &mut backfill) {
-            (Read::Backfill(_), Some(backfill)) => progress::shorten_backfill(&mut backfill.progress, read),
-            _ => progress::shorten(&mut checkpoint, read),
-        };
-        info!(feed = %feed.key, window = %read.window(), detail, "a window takes longer than Zoom goes on with it; it is halved");
-        if let Some(backfill) = backfill {
-            feed.backfill = Some(backfill);
-        }
-        self.save(
-            feed,
-            checkpoint,
-            matches!(read, Read::Backfill(_)).then_some((0, false)),
-        )
-        .await?;
-        if shorter {
-            Ok(Ended::Shortened)
-        } else {
-            Err(Stopped::Zoom(zoom::Error::Restart { detail }))
-        }
-    }
-
-    fn done(&self, reading: &Reading) -> Done {
-        Done {
-            read: reading.read,
-            began: reading.began,
-            took: self.intake.clock.monotonic().saturating_sub(reading.started),
-            pages: reading.pages,
-        }
-    }
-
-    /// Ends a complete read: what two reads agree on is certain, and the checkpoint moves. Answers whether it left
-    /// counts open. A sweep is wanted afterwards where a tail was `unsettled` meanwhile.
-    async fn finish(
-        &mut self,
-        feed: &mut ClaimedFeed,
-        mut reading: Reading,
-        wants_sweep: bool,
-        unsettled: bool,
-    ) -> Result<bool, Stopped> {
-        for day in reading.tally.missing_for_verdict() {
-            let known = self.intake.store.known(feed.id, day).await?;
-            reading.tally.load(day, known);
-        }
-        let done = self.done(&reading);
-        let mut checkpoint = feed.checkpoint.clone();
-        // The read is over, so what it had noted for the case of a crash is no longer so.
-        checkpoint.wants_sweep = wants_sweep;
-        let backfill = feed.backfill.as_ref().map(|backfill| &backfill.progress);
-        let verdict = reading
-            .tally
-            .finish(plan::open_read(&checkpoint, backfill, done.read));
-        let open = matches!(verdict, Verdict::Open(_));
-        let end = End::from(&verdict);
-        if let Verdict::Confirmed(rows) = verdict {
-            let (at, now) = (self.intake.clock.now(), self.intake.clock.monotonic());
-            for late in &rows {
-                let row = Row::parse(feed.key.log_type, &late.text);
-                let seen = Seen {
-                    read: done.read,
-                    checkpoint: &feed.checkpoint,
-                    at,
-                };
-                self.appender.push(&row, row.mark(), late.occurrence, seen, now);
-            }
-        }
-        debug!(feed = %feed.key, read = done.read.name(), window = %done.read.window(), pages = done.pages, "read");
-        let step = match (done.read, end, feed.backfill.as_mut()) {
-            (Read::Backfill(_), End::Complete(open), Some(backfill)) => {
-                let progress = &mut backfill.progress;
-                let over = progress::advance_backfill(&mut checkpoint, progress, done, open);
-                if over {
-                    checkpoint.backfilled(backfill.days);
-                }
-                Some((reading.unnoted, over))
-            }
-            (_, end, _) => {
-                progress::advance(&mut checkpoint, done, end);
-                None
-            }
-        };
-        checkpoint.wants_sweep |= unsettled;
-        self.save(feed, checkpoint, step).await?;
-        Ok(open)
-    }
-
-    /// Ends a backfill of which Zoom has nothing left.
-    pub(super) async fn end_backfill(&mut self, feed: &mut ClaimedFeed) -> Result<(), Stopped> {
-        self.save(feed, feed.checkpoint.clone(), Some((0, true))).await
-    }
-
-    /// Commits what is certain in the middle of a read.
-    async fn note(&mut self, feed: &mut ClaimedFeed, reading: &mut Reading) -> Result<(), Stopped> {
-        if self.appender.is_empty() {
-            return Ok(());
-        }
-        let mut checkpoint = feed.checkpoint.clone();
-        progress::underway(&mut checkpoint, reading.read);
-        let pages = std::mem::take(&mut reading.unnoted);
-        let step = matches!(reading.read, Read::Backfill(_)).then_some((pages, false));
-        self.save(feed, checkpoint, step).await
-    }
-
-    /// Commits what is certain, the checkpoint, and how far the backfill is: the pages read, and whether it is over.
-    async fn save(
-        &mut self,
-        feed: &mut ClaimedFeed,
-        checkpoint: Checkpoint,
-        step: Option<(u64, bool)>,
-    ) -> Result<(), Stopped> {
-        if self.appender.is_empty() && checkpoint == feed.checkpoint && step.is_none() {
-            return Ok(());
-        }
-        let any = !self.appender.is_empty();
-        let backfill = feed.backfill.as_ref().zip(step);
-        let commit = Commit {
-            events: self.appender.take(),
-            checkpoint: &checkpoint,
-            backfill: backfill.map(|(backfill, (pages, done))| Step {
-                backfill,
-                pages,
-                done,
-            }),
-        };
-        let store = &self.intake.store;
-        crash::point("intake.before_commit").await;
-        let committed = store.commit_intake(feed.id, feed.fence, commit).await?;
-        crash::point("intake.committed").await;
-        match committed {
-            Committed::Done => {}
-            Committed::Fenced => return Err(Stopped::Fenced),
-            Committed::Cancelled => return Err(Stopped::Cancelled),
-        }
-        if any {
-            self.intake.wakes.wake_only(&[DELIVERY, ALARM]);
-        }
-        feed.checkpoint = checkpoint;
-        Ok(())
+        took >= TOKEN_LIFE * 9 / 10
     }
 }
 
@@ -521,9 +290,4 @@ fn newest_first(rows: &[Row<'_>]) -> bool {
         (Some(first), Some(last)) => first > last,
         _ => false,
     }
-}
-
-fn wait_for(until: Timestamp, now: Timestamp) -> Duration {
-    // An instant that has passed asks for no wait.
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }

@@ -226,11 +226,14 @@ pub fn decode_alone<T>(alone: &[u8], with: impl FnOnce(&Event<'_>) -> T) -> Resu
 }
 
 fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            return out.push(low & 0x7f);
+        }
+        out.push(low | 0x80);
     }
-    out.push(number as u8);
 }
 
 fn read_number(from: &mut &[u8]) -> Option<u64> {

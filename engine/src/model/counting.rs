@@ -197,9 +197,7 @@ impl Tally {
     pub fn load(&mut self, day: Day, prints: impl IntoIterator<Item = Print>) {
         let counts = self.days.entry(day).or_default();
         counts.further.clear();
-        for count in counts.by_hash.values_mut() {
-            count.known = 0;
-        }
+        counts.by_hash.values_mut().for_each(|count| count.known = 0);
         for print in prints {
             counts.add(print);
         }

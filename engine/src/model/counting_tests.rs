@@ -220,12 +220,12 @@ fn of_a_surplus_the_text_that_was_not_delivered_goes_first() {
 #[test]
 fn what_another_read_appended_meanwhile_is_known() {
     let (row, other) = (twin("a"), twin("b"));
-    let day = rows(&[row.clone()])[0].day;
+    let day = rows(std::slice::from_ref(&row))[0].day;
     let mut tally = Tally::new(Window::new(day, day), 300);
     tally.load(day, []);
-    assert_eq!(tally.page(&rows(&[row.clone()])).len(), 1);
+    assert_eq!(tally.page(&rows(std::slice::from_ref(&row))).len(), 1);
     assert_eq!(
-        tally.page(&rows(&[other.clone()])),
+        tally.page(&rows(std::slice::from_ref(&other))),
         [],
         "cut apart, so not certain"
     );
@@ -240,7 +240,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Where Zoom's order among equal times changes from request to request, no rule can be exact. Nothing is lost
-    /// all the same; how often a phantom is made is measured by the benchmark of the counting rule.
+    /// all the same; how often a phantom is made is measured by `make bench`.
     #[test]
     fn an_order_that_changes_loses_nothing(
         values in proptest::collection::vec(0_u8..6, 1..30), seeds in proptest::collection::vec(any::<u64>(), 8),

@@ -23,8 +23,9 @@ pub struct RowHash(pub [u8; 12]);
 impl std::hash::Hash for RowHash {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         // The bytes are spread evenly already; eight of them are enough for a table.
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        state.write_u64(u64::from_le_bytes(first));
     }
 }
 
@@ -73,9 +74,11 @@ impl Print {
 
     /// Reads [`Self::to_bytes`].
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, mark @ ..] = bytes;
+        let (mut hash, mut mark) = ([0; 12], [0; 4]);
+        hash.copy_from_slice(&bytes[..12]);
+        mark.copy_from_slice(&bytes[12..]);
         Self {
-            hash: RowHash([a, b, c, d, e, f, g, h, i, j, k, l]),
+            hash: RowHash(hash),
             mark: Mark(mark),
         }
     }
@@ -177,10 +180,11 @@ impl<'a> Row<'a> {
             }
         };
         let digest = blake3::hash(&canonical);
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *digest.as_bytes();
+        let mut hash = [0; 12];
+        hash.copy_from_slice(&digest.as_bytes()[..12]);
         Self {
             text,
-            hash: RowHash([a, b, c, d, e, f, g, h, i, j, k, l]),
+            hash: RowHash(hash),
             day: time.map_or(Day::UNDATED, Day::of),
             time,
             fields,

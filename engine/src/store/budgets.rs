@@ -88,13 +88,15 @@ impl Store {
         Ok(write.commit().await?)
     }
 
-    /// How many feeds of an account are polled, over all its sources.
-    pub async fn feeds_of_account(&self, account_key: &str) -> Result<u64, Error> {
+    /// How many feeds of an account are polled, over all its sources; `account` is [`SourceSpec::account_key`].
+    ///
+    /// [`SourceSpec::account_key`]: engine_api::SourceSpec::account_key
+    pub async fn feeds_of_account(&self, account: &str) -> Result<u64, Error> {
         let feeds: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM feed f JOIN object o ON o.id = f.source_id
              WHERE f.active = 1 AND coalesce(json_extract(o.spec, '$.account_id'), json_extract(o.spec, '$.client_id')) = ?1",
         )
-        .bind(account_key)
+        .bind(account)
         .fetch_one(self.read())
         .await?;
         Ok(u64::try_from(feeds).unwrap_or_default())

@@ -28,6 +28,7 @@ mod meta;
 pub mod notices;
 mod open;
 mod retention;
+pub mod samples;
 pub mod segment;
 #[cfg(test)]
 pub(crate) mod testing;

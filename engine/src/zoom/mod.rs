@@ -126,7 +126,7 @@ struct Shared {
     timeout: Duration,
     tokens: Tokens,
     day_zone: TimeZone,
-    /// Accounts, and sources that somebody consented for, whose Zoom refuses a `to` of tomorrow.
+    /// Whose accounts refuse a `to` of tomorrow.
     refuses_tomorrow: Mutex<HashSet<String>>,
     clock: Clock,
     telemetry: Telemetry,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::Limits;
+use super::{limits::Limits, wording::Wording};
 
 /// The plan decides the rate limits, and whether reports are to be had at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,16 @@ pub enum PageTokens {
     Live,
     /// A place in the list as it was at the first page.
     Snapshot,
+}
+
+/// From when the life of a page token counts; no public source tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLifeFrom {
+    /// From the page that gave it out, so that a read may take as long as it likes.
+    ThatPage,
+    /// From the first page: the whole read has to be over in time.
+    FirstPage,
 }
 
 /// How an answer says that no page follows.
@@ -126,6 +136,7 @@ pub struct Behaviour {
     pub unstable_ties: bool,
     pub page_tokens: PageTokens,
     pub page_token_life_secs: u64,
+    pub page_token_life_from: TokenLifeFrom,
     pub end_token: EndToken,
     /// Pages hold no more than this, though more follows.
     pub page_cap: Option<u64>,
@@ -142,6 +153,10 @@ pub struct Behaviour {
     pub gzip: bool,
     /// The activity report echoes its range as instants rather than days.
     pub echo_instants: bool,
+    /// How rows are written, whatever they were written like when they were added.
+    pub wording: Wording,
+    /// How long every answer takes.
+    pub latency_millis: u64,
 }
 
 impl Default for Behaviour {
@@ -154,6 +169,7 @@ impl Default for Behaviour {
             unstable_ties: false,
             page_tokens: PageTokens::Live,
             page_token_life_secs: 900,
+            page_token_life_from: TokenLifeFrom::ThatPage,
             end_token: EndToken::Empty,
             page_cap: None,
             rate_headers: true,
@@ -165,6 +181,8 @@ impl Default for Behaviour {
             day_zone_minutes: 0,
             gzip: false,
             echo_instants: false,
+            wording: Wording::default(),
+            latency_millis: 0,
         }
     }
 }

@@ -26,12 +26,12 @@ mod report;
 mod rows;
 mod traffic;
 mod vocabulary;
-
+mod wording;
 mod world;
 
 pub use account::{
     App, Behaviour, Daily429, EndToken, Order, PageTokens, Permissions, Plan, RetryAfter, ScopeRefusal,
-    TokenRefusal,
+    TokenLifeFrom, TokenRefusal,
 };
 pub use clock::SimClock;
 pub use counters::{Counters, Seen};
@@ -40,6 +40,7 @@ pub use generate::{Bulk, Mix, RowMaker};
 pub use limits::Limits;
 pub use rows::{Report, Row};
 pub use traffic::Traffic;
+pub use wording::{TimeForm, Wording};
 pub use world::{Drip, Summary, World};
 
 use std::{io, net::SocketAddr, sync::Arc};

@@ -142,15 +142,16 @@ impl Engine {
             zoom: zoom.clone(),
             clock: clock.clone(),
             owner: owner.as_str().into(),
-            lease: REQUEST_TIMEOUT + Duration::from_secs(15),
+            lease: REQUEST_TIMEOUT + Duration::from_secs(10),
             public_url: "http://127.0.0.1:8420".into(),
-            // No source of the simulation needs a consent, so nothing is ever run whole.
-            whole: Arc::new(|_| panic!("a consent in the simulation")),
+            // Its sources need no consent, so nothing has to outlive who began it.
+            whole: Arc::new(drop),
         });
         let intake = Intake {
             store: store.clone(),
             credentials,
             zoom,
+            labeller: engine_api::label::Labeller::default(),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
             gates: Gates::default(),
@@ -190,11 +191,11 @@ impl Engine {
             engine_id: "eng_simulated".to_owned(),
             version: "0.0.0".to_owned(),
             public_url: "http://127.0.0.1:8420".to_owned(),
-            redirect_url: "http://127.0.0.1:8420/oauth/callback".to_owned(),
+            redirect_url: credential::redirect_url("http://127.0.0.1:8420"),
         };
         let noticed = wakes.clone();
         let alarm = AlarmWorker::new(store.clone(), clock.clone(), telemetry.clone(), view, move || {
-            noticed.wake()
+            noticed.wake();
         });
         let notices = NoticeWorker::new(
             store.clone(),

@@ -11,6 +11,7 @@
 
 mod answer;
 mod check;
+mod declare;
 mod engine;
 mod many;
 mod network;

@@ -198,15 +198,14 @@ impl World {
                 .filter(|item| now.duration_since(item.at) < self.late_reach)
                 .copied();
             let account = &mut self.accounts[number];
-            match twin.filter(|_| self.rng.percent(40.0)) {
-                Some(twin) => account.add(report, twin.at, twin.key, twin.timed),
-                None => {
-                    // Keys of rows that the plan knows nothing of lie far above its own.
-                    let key = 1_000_000 + self.rng.below(1_000_000_000);
-                    let at = Timestamp::from_second(now.as_second()).expect("a whole second");
-                    account.add(report, at, key, true);
-                }
+            if let Some(twin) = twin.filter(|_| self.rng.percent(40.0)) {
+                account.add(report, twin.at, twin.key, twin.timed);
+                continue;
             }
+            // Keys of rows that the plan knows nothing of lie far above its own.
+            let key = 1_000_000 + self.rng.below(1_000_000_000);
+            let at = Timestamp::from_second(now.as_second()).expect("a whole second");
+            account.add(report, at, key, true);
         }
     }
 
@@ -334,13 +333,11 @@ impl Future for Exchange {
         let Some(parked) = this.id.and_then(|id| world.parked.get_mut(&id)) else {
             return Poll::Pending;
         };
-        match parked.answer.take() {
-            Some(answer) => Poll::Ready(answer),
-            None => {
-                parked.waker.clone_from(context.waker());
-                Poll::Pending
-            }
+        if let Some(answer) = parked.answer.take() {
+            return Poll::Ready(answer);
         }
+        parked.waker.clone_from(context.waker());
+        Poll::Pending
     }
 }
 

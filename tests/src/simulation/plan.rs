@@ -101,23 +101,21 @@ impl Plan {
         // So many polls a seed that it ends within milliseconds, however many days it takes.
         let poll_interval = (trouble / between(rng, 8, 20)).clamp(15, late_window / 6);
         let sweep_interval = (poll_interval * between(rng, 1, 5)).clamp(HOUR, late_window / 3);
+        // A budget that allows less than some complete reads a day promises nothing.
         let daily_budget = if rng.percent(60.0) {
             10_000
         } else {
-            rng.below(250) + 50
+            rng.below(300) + 150
         };
         let daily_limit = if rng.percent(80.0) {
             60_000
         } else {
-            rng.below(300) + 80
+            rng.below(300) + 150
         };
+        let limited = daily_budget < 10_000 || daily_limit < 60_000;
         // A row that comes right after a sweep must still lie in the late window at the next one, and a budget that
         // runs low may put that off by a day.
-        let put_off = if daily_budget < 10_000 || daily_limit < 60_000 {
-            DAY
-        } else {
-            0
-        };
+        let put_off = if limited { DAY } else { 0 };
         let late_reach = (late_window - sweep_interval - 2 * poll_interval - put_off).max(0);
         let start_from = start_from(rng, start);
         let intense = rng.percent(70.0);
@@ -134,6 +132,7 @@ impl Plan {
                     late_reach,
                     start_from,
                     daily_limit,
+                    limited,
                 };
                 writer.account(rng, &mut keys, &mut script)
             })
@@ -233,7 +232,7 @@ fn start_from(rng: &mut Rng, start: Timestamp) -> Timestamp {
         _ => {
             // The oldest day that may be asked for when the source is made.
             let day = start.to_zoned(TimeZone::UTC).date();
-            let edge = day.checked_sub(6.months()).and_then(|day| day.tomorrow());
+            let edge = day.checked_sub(6.months()).and_then(jiff::civil::Date::tomorrow);
             edge.and_then(|day| day.to_zoned(TimeZone::UTC))
                 .map_or(start, |zoned| zoned.timestamp())
         }
@@ -248,6 +247,8 @@ struct Writer {
     late_reach: i64,
     start_from: Timestamp,
     daily_limit: u64,
+    /// Requests are scarce.
+    limited: bool,
 }
 
 impl Writer {
@@ -255,7 +256,11 @@ impl Writer {
         let manners = Manners {
             newest_first: rng.percent(70.0),
             snapshot_tokens: rng.percent(30.0),
-            page_divisor: [25, 50, 100, 150, 10][rng.index(5)],
+            page_divisor: if self.limited {
+                25
+            } else {
+                [10, 25, 50, 100][rng.index(4)]
+            },
             null_end_token: rng.percent(20.0),
             refuses_tomorrow: rng.percent(30.0),
             single_token: rng.percent(20.0),

@@ -46,6 +46,10 @@ impl Trace {
     }
 
     pub(super) fn last(&self) -> String {
-        self.lines.iter().map(|line| format!("{line}\n")).collect()
+        self.lines.iter().fold(String::new(), |mut text, line| {
+            text.push_str(line);
+            text.push('\n');
+            text
+        })
     }
 }

@@ -60,7 +60,8 @@ pub(super) enum Paging {
     Usual,
     /// A page without rows that promises more.
     Empty,
-    /// The token that asked comes again.
+    /// The token that asked comes again. A first page has none: to serve it twice under two tokens would be to lie
+    /// about what is there, which no rule can see through.
     Repeat,
 }
 
@@ -214,7 +215,6 @@ impl Account {
         let more = rest.len() > shown.len();
         let next = match (paging, asked_token) {
             (Paging::Repeat, Some(token)) => Some(token.clone()),
-            (Paging::Repeat, None) => Some(write_token(0, edge, &bound, now)),
             _ => (more || paging == Paging::Empty)
                 .then(|| write_token(offset + shown.len(), edge, &bound, now)),
         };

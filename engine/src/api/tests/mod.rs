@@ -216,6 +216,7 @@ impl Stage {
                 file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
                 shutdown_deadline: std::time::Duration::from_secs(5),
                 daily_request_budget: 1_000,
+                labeller: engine_api::label::Labeller::default(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
             consents: Arc::clone(&zoom) as Arc<dyn Consents>,

@@ -10,7 +10,7 @@ use super::*;
 use crate::delivery::tests::scripted::Act;
 
 /// Activates once and drops the activation at the point where it waits for `hung`.
-async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
+pub(super) async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
     let stop = CancellationToken::new();
     let mut activation = pin!(scene.worker.activate(&stop));
     for _ in 0..100_000 {

@@ -214,6 +214,51 @@ impl Store {
         Ok(if moved == 1 { Moved::Done } else { Moved::Gone })
     }
 
+    /// Moves a position over events that the destination does not want, and renews the lease. That is no delivery, and
+    /// no answer of the destination.
+    ///
+    /// # Cancel safety
+    ///
+    /// Either the position moved or it did not; where it did not, the same events are passed again.
+    pub async fn pass(
+        &self,
+        claim: &Claim,
+        lease: Duration,
+        pending: &Pending,
+        to: Position,
+    ) -> Result<Moved, Error> {
+        debug_assert!(to > pending.position, "a position moves forward");
+        let mut write = self.soft().await?;
+        let renewed = sqlx::query(
+            "UPDATE lane SET lease_until = ?3
+             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        )
+        .bind(claim.destination.as_str())
+        .bind(claim.fence.0)
+        .bind(self.lease_end(lease))
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        if renewed == 0 {
+            return Ok(Moved::Fenced);
+        }
+        let moved = sqlx::query(
+            "UPDATE position SET seq = ?5, idx = ?6, staged_seq = NULL, staged_idx = NULL
+             WHERE destination_id = ?1 AND feed_id = ?2 AND seq = ?3 AND idx = ?4",
+        )
+        .bind(claim.destination.as_str())
+        .bind(pending.feed_id)
+        .bind(pending.position.seq)
+        .bind(pending.position.index)
+        .bind(to.seq)
+        .bind(to.index)
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        write.commit().await?;
+        Ok(if moved == 1 { Moved::Done } else { Moved::Gone })
+    }
+
     /// Renews the lease and notes that a write begins; `false` where the lane is another's now.
     async fn touch(
         &self,
