@@ -12,7 +12,7 @@
 //! | `event_time` | the row's own time, `null` where it has none that can be read |
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
-//! | `late_seconds` | only on a late event: how long after its own time it was collected, though everything up to that time was believed to be there |
+//! | `late_seconds` | only on an event that appeared late: how long after its own time it was collected |
 //! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`; absent where the row's text does not follow the usual form |
 //!
 //! Three kinds of row need a ruling:

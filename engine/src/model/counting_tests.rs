@@ -240,7 +240,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Where Zoom's order among equal times changes from request to request, no rule can be exact. Nothing is lost
-    /// all the same; how often a phantom is made is measured by the benchmark of the counting rule.
+    /// all the same; how often a phantom is made is measured by `make bench`.
     #[test]
     fn an_order_that_changes_loses_nothing(
         values in proptest::collection::vec(0_u8..6, 1..30), seeds in proptest::collection::vec(any::<u64>(), 8),

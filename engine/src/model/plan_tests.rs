@@ -301,7 +301,11 @@ proptest! {
                         // A day counts as complete only before the oldest that is open.
                         let surplus = window.from.plus(window.days() / 2);
                         complete.extend(read_days().filter(|(day, _)| *day < surplus));
-                        let open = ReadSummary { window, page_size: 300, rows: 1, digest: 0, oldest_surplus: surplus, newest_surplus: window.to, tries: 1 };
+                        let open = ReadSummary {
+                            oldest_surplus: surplus,
+                            newest_surplus: window.to,
+                            ..open(window, "2024-01-01", "2024-01-01", 1)
+                        };
                         advance(&mut checkpoint, done(read, now), End::Complete(Some(open)));
                     }
                     _ => {

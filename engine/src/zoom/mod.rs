@@ -90,6 +90,16 @@ pub struct Credential {
     pub grant: Grant,
 }
 
+impl Credential {
+    /// Whose it is: an account's, or a source's.
+    fn whose(&self) -> &str {
+        match &self.grant {
+            Grant::Account(account) => account,
+            Grant::Consent(keeper) => keeper.source(),
+        }
+    }
+}
+
 /// One page of a report to ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<'a> {
@@ -116,7 +126,7 @@ struct Shared {
     timeout: Duration,
     tokens: Tokens,
     day_zone: TimeZone,
-    /// Apps, by their client ids, whose account refuses a `to` of tomorrow.
+    /// Whose accounts refuse a `to` of tomorrow.
     refuses_tomorrow: Mutex<HashSet<String>>,
     clock: Clock,
     telemetry: Telemetry,
@@ -177,7 +187,7 @@ impl Zoom {
         let today = Day::of(self.now()).date();
         match found {
             Err(Error::Restart { .. }) if request.page_token.is_none() && dates.1 > today => {
-                self.refuses_tomorrow().insert(credential.app.client_id.clone());
+                self.refuses_tomorrow().insert(credential.whose().to_owned());
                 self.page_of(credential, request, (dates.0, today), asked).await
             }
             found => found,
@@ -211,7 +221,7 @@ impl Zoom {
         );
         let from = date(window.from.start());
         let mut to = last.min(date(self.now()).max(from));
-        if self.refuses_tomorrow().contains(&credential.app.client_id) {
+        if self.refuses_tomorrow().contains(credential.whose()) {
             to = to.min(Day::of(self.now()).date()).max(from);
         }
         (from, to)

@@ -76,12 +76,17 @@ pub(super) struct Tokens {
 impl Tokens {
     fn slot(&self, credential: &Credential) -> Slot {
         let mut hasher = blake3::Hasher::new();
-        let (kind, whose) = match &credential.grant {
-            Grant::Account(account) => ("account", account.as_str()),
-            Grant::Consent(keeper) => ("consent", keeper.source()),
+        let Credential { app, grant } = credential;
+        let kind = match grant {
+            Grant::Account(_) => "account",
+            Grant::Consent(_) => "consent",
         };
-        let Credential { app, .. } = credential;
-        for part in [kind, whose, &app.client_id, app.client_secret.expose()] {
+        for part in [
+            kind,
+            credential.whose(),
+            &app.client_id,
+            app.client_secret.expose(),
+        ] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }

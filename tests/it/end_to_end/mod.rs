@@ -2,6 +2,7 @@
 
 mod alarm;
 mod api;
+mod backfill;
 mod consent;
 mod consent_faults;
 mod consent_pages;
