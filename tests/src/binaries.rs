@@ -93,19 +93,15 @@ impl Binary {
 
     fn build(self, directory: &Path) {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(workspace()).args([
-            "build",
-            "--quiet",
-            "--package",
-            self.package(),
-            "--bin",
-            self.name(),
-        ]);
+        cargo
+            .current_dir(workspace())
+            .args(["build", "--quiet", "--bin", self.name()]);
         if directory.ends_with("release") {
-            cargo.arg("--release");
-        } else if self == Self::Engine {
-            // What a build of the whole workspace makes, too: tests let the engine die where they say.
-            cargo.args(["--features", "crash-points"]);
+            cargo.args(["--release", "--package", self.package()]);
+        } else {
+            // As a build of the whole workspace makes it: its dependencies are there already, and tests let the
+            // engine die where they say.
+            cargo.arg("--workspace");
         }
         if let Some(target) = directory.parent() {
             cargo.env("CARGO_TARGET_DIR", target);
