@@ -1,6 +1,6 @@
 //! The real process dies at each labelled point, and at random, and nothing is lost or doubled.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use e2e::{
     binaries::Binary,
