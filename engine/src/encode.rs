@@ -13,7 +13,7 @@
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
 //! | `late_seconds` | only on an event that appeared late: how long after its own time it was collected |
-//! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`; absent where the row's text does not follow the usual form |
+//! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`, where its text has the usual form |
 //!
 //! Three kinds of row need a ruling:
 //! * A row that is no object is wrapped: `{"zoom_row": <row>, "zoom_log": {…}}`.

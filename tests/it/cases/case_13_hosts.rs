@@ -48,8 +48,7 @@ async fn tokens_and_reports_at_two_hosts() {
     elsewhere.clock().advance(case.ahead);
     case.collect(json!({"verify": false})).await;
     // The token is of another Zoom, so the reports' host refuses it; nothing is asked of the token's host but tokens.
-    let refused =
-        |status: &serde_json::Value| status["feeds"][0]["trouble"]["code"] == "zoom_invalid_credentials";
+    let refused = |status: &serde_json::Value| status["feeds"][0]["trouble"]["code"] == "zoom_token_refused";
     case.status(refused).await;
     assert_eq!(case.sim().counters().to("/v2"), 0);
     assert_eq!(elsewhere.counters().to("/oauth"), 0);

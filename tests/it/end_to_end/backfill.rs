@@ -30,12 +30,8 @@ fn all_days() -> BackfillRequest {
 }
 
 async fn backfill(stage: &Stage, source: &str, id: &BackfillId) -> BackfillView {
-    let client = stage.engine.client();
-    client
-        .backfill(source, id)
-        .await
-        .expect("an answer")
-        .expect("a backfill")
+    let found = stage.engine.client().backfill(source, id).await;
+    found.unwrap().unwrap_or_else(|| panic!("{id} is not there"))
 }
 
 async fn ended(stage: &Stage, source: &str, id: &BackfillId) -> BackfillView {
@@ -103,9 +99,10 @@ async fn a_backfill_goes_on_after_a_kill_and_ends_when_it_is_cancelled() {
     let id = asked.expect("a backfill").id;
     wait::until(LATE, "some days", async || {
         let view = backfill(&stage, &source, &id).await;
-        match view.feeds.iter().all(|feed| feed.days_done > 0) {
-            true => Ok(()),
-            false => Err(format!("{view:?}")),
+        if view.feeds.iter().all(|feed| feed.days_done > 0) {
+            Ok(())
+        } else {
+            Err(format!("{view:?}"))
         }
     })
     .await;

@@ -1,7 +1,7 @@
 //! What the counting rule does where no rule can be exact: a Zoom whose order among rows of one second changes from
 //! request to request.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use engine_api::LogType;
 use zoom_log_engine::model::{
@@ -56,7 +56,7 @@ fn read(rng: &mut Rng) -> ((u64, u64), u64) {
             )
         })
         .collect();
-    let mut truth: HashMap<RowHash, u64> = HashMap::new();
+    let mut truth: BTreeMap<RowHash, u64> = BTreeMap::new();
     let mut day = Day::UNDATED;
     for text in &texts {
         let row = Row::parse(LogType::Operation, text);
@@ -92,7 +92,7 @@ fn read(rng: &mut Rng) -> ((u64, u64), u64) {
             }
         };
     }
-    let mut delivered: HashMap<RowHash, u64> = HashMap::new();
+    let mut delivered: BTreeMap<RowHash, u64> = BTreeMap::new();
     for print in &log {
         *delivered.entry(print.hash).or_default() += 1;
     }
