@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::provider::Provider;
+use crate::{offers::Offers, provider::Provider};
 
 /// The pages of a provider, by their path below the documentation's directory.
 pub type Pages = BTreeMap<PathBuf, String>;
@@ -29,6 +29,8 @@ pub type Pages = BTreeMap<PathBuf, String>;
 /// Where an example exists and cannot be read.
 pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Result<Pages> {
     let mut pages = Pages::new();
+    let mut offers = Offers::new();
+    provider.offer(&mut offers);
     pages.insert(
         PathBuf::from("index.md"),
         page::render(&page::Page {
@@ -40,26 +42,24 @@ pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Resu
             import_command: None,
         }),
     );
-    for resource in provider.resources() {
-        let type_name = resource.type_name();
+    for (type_name, parts) in &offers.resources {
         let directory = examples.join("resources").join(type_name);
         let page = page::render(&page::Page {
             title: format!("{type_name} Resource - {name}"),
             heading: format!("{type_name} (Resource)"),
-            schema: &resource.schema(),
+            schema: &parts.core.schema(),
             example: read(&directory.join("resource.tf"))?,
             import_block: read(&directory.join("import-by-string-id.tf"))?,
             import_command: read(&directory.join("import.sh"))?,
         });
         pages.insert(path_of("resources", name, type_name), page);
     }
-    for source in provider.data_sources() {
-        let type_name = source.type_name();
+    for (type_name, parts) in &offers.data_sources {
         let directory = examples.join("data-sources").join(type_name);
         let page = page::render(&page::Page {
             title: format!("{type_name} Data Source - {name}"),
             heading: format!("{type_name} (Data Source)"),
-            schema: &source.schema(),
+            schema: &parts.core.schema(),
             example: read(&directory.join("data-source.tf"))?,
             import_block: None,
             import_command: None,

@@ -16,6 +16,7 @@ struct Cloud;
 #[async_trait]
 impl Provider for Cloud {
     type Data = ();
+    type Model = Value;
 
     fn schema(&self) -> Schema {
         Schema::new([]).describe("The `cloud`.")
@@ -25,8 +26,8 @@ impl Provider for Cloud {
         None
     }
 
-    fn resources(&self) -> Vec<Box<dyn Resource<()>>> {
-        vec![Box::new(Server)]
+    fn offer(&self, offers: &mut Offers<()>) {
+        offers.resource(Server);
     }
 }
 
@@ -34,6 +35,8 @@ struct Server;
 
 #[async_trait]
 impl Resource<()> for Server {
+    type Model = Value;
+
     fn type_name(&self) -> &'static str {
         "cloud_server"
     }
