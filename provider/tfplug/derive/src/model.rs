@@ -50,6 +50,9 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let checks: Vec<_> = parts.iter().map(Part::checks).collect();
     let steps: Vec<_> = parts.iter().map(|part| part.step(vis)).collect();
     let has_default = parts.iter().any(|part| part.options.default.is_some());
+    let has_both = parts
+        .iter()
+        .any(|part| part.options.optional && part.options.computed);
     let has_same = parts.iter().any(|part| part.options.same_if.is_some());
 
     let description = options::description(&input.attrs);
@@ -62,6 +65,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             const TRAITS: ::tfplug::model::Traits = ::tfplug::model::Traits {
                 object: true,
                 default: #has_default,
+                optional_computed: #has_both,
                 same: #has_same,
                 ..::tfplug::model::Traits::NONE
             }

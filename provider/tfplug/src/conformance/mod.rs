@@ -5,6 +5,9 @@
 //!
 //! * [`rules`] judges values: what is planned, made, read. The server of this library runs them on its own answers.
 //! * [`exchange`] judges an answer against its request, as messages, whoever wrote the provider.
+//! * [`driver`] leads resources through their lives as core does: validate, plan, apply, read, import, upgrade, generate,
+//!   destroy, with every check on every answer.
+//! * `host`, behind the feature `host`, starts a provider's program as Terraform does, with mutual TLS.
 //!
 //! | rules | of |
 //! |---|---|
@@ -16,10 +19,16 @@
 //! | G, L | a generated configuration, a list |
 //! | X | what core does not check, and users notice |
 
+pub mod driver;
 pub mod exchange;
+#[cfg(feature = "host")]
+pub mod host;
 mod proposed;
 pub mod rules;
 mod schema;
+
+#[cfg(test)]
+mod tests;
 
 pub use proposed::proposed_new;
 pub use rules::Violation;

@@ -153,6 +153,13 @@ impl Check {
                 self.say("S14", place, "a default is known and not null");
             }
         }
+        if attribute.mode == Mode::OptionalComputed && attribute.default.is_none() && around.in_set {
+            self.say(
+                "S16",
+                place,
+                "in an element of a set, what is computed where it is not configured makes it look like another element",
+            );
+        }
         if attribute.same.is_some() && around.in_set {
             self.say(
                 "S15",

@@ -5,7 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod conformance;
 mod contract;
+mod golden;
 mod host;
 mod kinds;
 mod provider;

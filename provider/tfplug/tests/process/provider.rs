@@ -68,7 +68,7 @@ impl Kennel {
         let host = Host::start();
         let mut client = client(host.connect().await);
         let ty = Type::object([("directory", Type::String)]);
-        let directory = host.directory.path().to_str().unwrap();
+        let directory = host.directory().to_str().unwrap();
         let config = encode(&Value::object([("directory", Value::from(directory))]), &ty);
         let answer = client
             .configure_provider(wire::configure_provider::Request {
@@ -223,7 +223,7 @@ async fn mistakes_of_the_author_are_named_and_what_exists_is_kept() {
     );
 
     // Nothing of it went to standard error as a Go panic would, which the host takes for the end.
-    kennel.host.child.kill().unwrap();
+    kennel.host.kill();
     let (_, stderr) = kennel.host.end();
     assert!(!stderr.contains("panic:"), "{stderr}");
 }
