@@ -140,7 +140,10 @@ pub fn plan(
     let renewed = prior.is_null() || !replace.is_empty();
     let before = request.prior_identity.as_ref().filter(|_| !renewed);
     let identity = response.planned_identity.as_ref();
-    found.extend(check_identity(contract, identity, before, renewed, "P14"));
+    // What is new may have no identity until it is made.
+    if identity.is_some() || !renewed {
+        found.extend(check_identity(contract, identity, before, renewed, "P14"));
+    }
     if !request.prior_private.is_empty() && response.planned_private.is_empty() {
         found.push(root("X4", "the plan forgets what was remembered"));
     }

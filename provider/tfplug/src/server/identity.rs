@@ -136,7 +136,11 @@ impl<D: Send + Sync + 'static> Begun<'_, D, Managed<D>> {
         let before = before.as_ref().filter(|_| !leave.change);
         let broken = rules::identity_stays(&ty, before, &identity, leave.unknown);
         if broken.is_empty() {
-            return Some(encode(&identity, &ty, diagnostics));
+            // Core takes an identity that is unknown in part, but `terraform show -json` then cannot write the plan
+            // (seen with 1.15.5). None at all is as good until it is known.
+            return identity
+                .is_wholly_known()
+                .then(|| encode(&identity, &ty, diagnostics));
         }
         // An error already says what went wrong; that the identity is not there yet follows from it.
         if !diagnostics.has_errors() {

@@ -205,10 +205,8 @@ async fn an_identity_is_planned_made_and_never_changed() {
     let mut kennel = Kennel::start().await;
     let config = dog(&[("name", "Rex".into())]);
     let planned = kennel.plan(&Value::Null, &config, &config).await;
-    assert_eq!(
-        read_identity(planned.planned_identity.as_ref()),
-        r#"{id = (unknown), kennel = "main"}"#
-    );
+    // Its id is not known yet, and a plan with half an identity cannot be shown as JSON.
+    assert_eq!(planned.planned_identity, None);
     let plan = decode(planned.planned_state.as_ref(), &kennel.ty);
     let created = kennel.apply(&Value::Null, &config, &plan).await;
     assert_eq!(

@@ -87,7 +87,7 @@ fn plans() {
     );
     check(&|plan| plan.legacy_type_system = true, &["P3"]);
     check(&|plan| plan.deferred = Some(wire::Deferred::default()), &["P15"]);
-    check(&|plan| plan.planned_identity = None, &["P14"]);
+    check(&|plan| plan.planned_identity = None, &[]);
     check(&|plan| plan.planned_identity = identity(Value::Null), &["X3"]);
 
     let prior = thing("1".into(), "x".into(), Value::Null);
@@ -104,6 +104,8 @@ fn plans() {
         ..honest
     };
     breaks(&exchange::plan(&contract(), &update, &response), &[]);
+    response.planned_identity = None;
+    breaks(&exchange::plan(&contract(), &update, &response), &["P14"]);
     response.planned_private.clear();
     response.planned_identity = identity("2".into());
     breaks(&exchange::plan(&contract(), &update, &response), &["X3", "X4"]);
