@@ -1,10 +1,11 @@
 # The commands of this project. Everything they need is checked first, and said clearly where it is missing.
 
-.PHONY: demo test bench docs deny need help
+.PHONY: demo test sim bench docs deny need help
 
 help:
 	@echo "make demo   run the main job end to end: simulator, engine, terraform"
 	@echo "make test   format, lints, every test, the generated pages"
+	@echo "make sim    run thousands of seeds of the simulation; SEEDS=10000 sets how many, SEED=7 replays one"
 	@echo "make bench  print the benchmarks of docs/benchmarks.md"
 	@echo "make docs   write the registry pages anew from the schema"
 	@echo "make deny   check licences, sources and duplicates of dependencies"
@@ -13,14 +14,21 @@ need:
 	@.ci/need
 
 demo: need
-	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom -p e2e --bins
+	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom --bins
+	cargo build --locked --release -p e2e --bins
 	@target_dir=$$(.ci/target-dir); "$$target_dir/release/demo"
 
 test: need
 	.ci/check
 
+sim:
+	@# By itself: the engine that users run is built without the crash points that the simulation needs.
+	cargo build --locked --release -p e2e --bin simulate
+	@target_dir=$$(.ci/target-dir); "$$target_dir/release/simulate"
+
 bench: need
-	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom -p e2e --bins
+	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom --bins
+	cargo build --locked --release -p e2e --bins
 	@target_dir=$$(.ci/target-dir); "$$target_dir/release/bench"
 
 docs: need

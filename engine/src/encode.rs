@@ -12,6 +12,8 @@
 //! | `event_time` | the row's own time, `null` where it has none that can be read |
 //! | `collected_at` | when it was collected |
 //! | `occurrence` | its number among equal rows of its day, from 1 |
+//! | `late_seconds` | only on an event that appeared late: how long after its own time it was collected |
+//! | `detail` | what an operation changed, `{subject, changes: [{field, from, to}]}`; absent where the row's text does not follow the usual form |
 //!
 //! Three kinds of row need a ruling:
 //! * A row that is no object is wrapped: `{"zoom_row": <row>, "zoom_log": {…}}`.
@@ -22,12 +24,15 @@
 //!
 //! Without metadata the row is delivered alone.
 
+mod detail;
+
 use std::{
     fmt::{self, Write as _},
     str,
 };
 
 use bytes::Bytes;
+use engine_api::LogType;
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
@@ -137,7 +142,15 @@ fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
     instant(event.time, out);
     out.push_str(",\"collected_at\":");
     instant(Some(event.collected_at), out);
-    let _ = write!(out, r#","occurrence":{}}}"#, event.occurrence);
+    let _ = write!(out, r#","occurrence":{}"#, event.occurrence);
+    if let Some(time) = event.time.filter(|_| event.late) {
+        let late = event.collected_at.duration_since(time).as_secs().max(0);
+        let _ = write!(out, r#","late_seconds":{late}"#);
+    }
+    if feed.log_type == LogType::Operation {
+        detail::member(event.row.trim_matches(is_space), out);
+    }
+    out.push('}');
 }
 
 fn instant(instant: Option<Timestamp>, out: &mut String) {
@@ -148,6 +161,15 @@ fn instant(instant: Option<Timestamp>, out: &mut String) {
 }
 
 fn quote(text: &str, out: &mut String) {
+    if !text
+        .bytes()
+        .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
+    {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // A string always has a JSON form.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
@@ -213,7 +235,6 @@ impl<'de> Deserialize<'de> for Names {
 
 #[cfg(test)]
 mod tests {
-    use engine_api::LogType;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -230,10 +251,11 @@ mod tests {
     fn encoded(row: &str, metadata: bool) -> String {
         let feed = feed();
         let event = Event {
-            hash: RowHash([1; 16]),
+            hash: RowHash([1; 12]),
             day: Day::from_number(20_000),
             occurrence: 2,
             time: Some("2026-01-31T10:00:00Z".parse().unwrap()),
+            late: false,
             collected_at: "2026-01-31T10:01:02.345Z".parse().unwrap(),
             labels: "billing,sso",
             row,
@@ -275,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_changed_is_told_beside_the_row() {
+        let row = r#"{"operation_detail":"Change Role  - jo@example.com: from User to Co-Owner"}"#;
+        let line: Value = serde_json::from_str(&encoded(row, true)).unwrap();
+        assert_eq!(
+            line["zoom_log"]["detail"],
+            json!({
+                "subject": "Change Role",
+                "changes": [{"field": "jo@example.com", "from": "User", "to": "Co-Owner"}],
+            })
+        );
+        assert_eq!(encoded(row, true), encoded(row, true));
+        assert_eq!(encoded(row, false), row);
+    }
+
+    #[test]
     fn a_row_of_another_shape_gets_its_ruling() {
         for (row, start) in [
             ("{}", r#"{"zoom_log":{"#),
@@ -311,10 +348,11 @@ mod tests {
         let mut lines = Lines::default();
         for row in ["1", "22", "333"] {
             let event = Event {
-                hash: RowHash([1; 16]),
+                hash: RowHash([1; 12]),
                 day: Day::UNDATED,
                 occurrence: 1,
                 time: None,
+                late: false,
                 collected_at: Timestamp::UNIX_EPOCH,
                 labels: "unclassified",
                 row,

@@ -5,22 +5,26 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
+//! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
 //! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
-//! | 4 surface | [`api`], [`supervisor`] |
+//! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
 pub mod alarm;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod crash;
+pub mod credential;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
 pub mod http;
 pub mod intake;
+pub mod labels;
 pub mod model;
 pub mod retry;
 pub mod store;
@@ -38,7 +42,7 @@ use std::{
 };
 
 use engine_api::EngineView;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -47,6 +51,7 @@ use crate::{
     api::{Api, Limits, Parts},
     clock::Clock,
     config::Config,
+    credential::{Credentials, RenewalWorker},
     delivery::{DeliveryWorker, RetentionWorker},
     destination::{Kinds, Webhooks},
     http::Http,
@@ -57,12 +62,14 @@ use crate::{
     telemetry::Telemetry,
     vault::{Held, Vault},
     worker::{Wakes, Worker},
-    zoom::Zoom,
+    zoom::{Place, Places, Zoom},
 };
 
 /// What a feed's lease lasts beyond the longest that one question to Zoom can take.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
+/// What a claim on a refresh token lasts beyond the longest that exchanging it can take.
+const TOKEN_LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// How much longer than the API's own deadline the drain waits.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 
@@ -109,6 +116,9 @@ pub enum StartError {
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartError> {
     let clock = Clock::ahead(config.clock_ahead);
     let telemetry = Telemetry::new();
+    #[cfg(feature = "crash-points")]
+    config.crash_at.into_iter().for_each(crash::arm);
+    telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
     let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
@@ -130,11 +140,23 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         engine_id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         public_url: url.clone(),
+        redirect_url: credential::redirect_url(&url),
     };
     // An embedded store has one engine: whoever held a lease before this start is gone.
     store.break_leases().await?;
 
     let supervisor = Supervisor::new(clock.clone(), telemetry.clone(), wakes.clone(), stop.clone());
+    let whole = supervisor.spawner();
+    let credentials = Credentials::new(credential::Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        zoom,
+        clock: clock.clone(),
+        owner: owner.as_str().into(),
+        lease: config.zoom.request_timeout + TOKEN_LEASE_MARGIN,
+        public_url: url.as_str().into(),
+        whole: Arc::new(move |work| whole.spawn(work)),
+    });
     let parts = Doors {
         store,
         vault,
@@ -143,7 +165,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry,
         wakes,
     };
-    for (worker, copies) in workers(&config, &parts, &zoom, &owner, &engine) {
+    for (worker, copies) in workers(&config, &parts, &credentials, &owner, &engine) {
         supervisor.run(&worker, copies);
     }
     let Doors {
@@ -164,7 +186,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         token: token.token,
         engine,
         limits: Limits::from(&config),
-        source_check: Arc::new(zoom),
+        source_check: Arc::new(credentials.clone()),
+        consents: Arc::new(credentials),
         wake: Arc::new(move || wakes.wake()),
         stalled: Arc::new(move || beats.stalled()),
     });
@@ -196,7 +219,7 @@ struct Doors {
 fn workers(
     config: &Config,
     doors: &Doors,
-    zoom: &Zoom,
+    credentials: &Credentials,
     owner: &str,
     engine: &EngineView,
 ) -> Vec<(Arc<dyn Worker>, usize)> {
@@ -214,8 +237,9 @@ fn workers(
     };
     let intake = Intake {
         store: store.clone(),
-        vault: vault.clone(),
-        zoom: zoom.clone(),
+        credentials: credentials.clone(),
+        zoom: credentials.zoom().clone(),
+        labeller: config.labels.labeller.clone(),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         gates: Gates::default(),
@@ -226,6 +250,7 @@ fn workers(
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
         daily_request_budget: config.zoom.daily_request_budget.into(),
+        backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };
     let delivery = DeliveryWorker::new(
         store.clone(),
@@ -256,10 +281,7 @@ fn workers(
         },
         clock.clone(),
         telemetry.clone(),
-        NoticeOptions {
-            owner: owner.to_owned(),
-            backoff,
-        },
+        NoticeOptions::new(owner.to_owned(), backoff),
     );
     let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
     vec![
@@ -268,6 +290,7 @@ fn workers(
         (Arc::new(alarm), 1),
         (Arc::new(notices), 1),
         (Arc::new(retention), 1),
+        (Arc::new(RenewalWorker::new(credentials.clone())), 1),
     ]
 }
 
@@ -326,9 +349,18 @@ fn http_options(config: &Config) -> http::Options {
 
 fn zoom_options(config: &Config) -> zoom::Options {
     zoom::Options {
-        api_url: config.zoom.api_url.clone(),
-        oauth_url: config.zoom.oauth_url.clone(),
+        places: Places {
+            commercial: Place {
+                api: config.zoom.api_url.clone(),
+                oauth: config.zoom.oauth_url.clone(),
+            },
+            government: Place {
+                api: config.zoom.government_api_url.clone(),
+                oauth: config.zoom.government_oauth_url.clone(),
+            },
+        },
         request_timeout: config.zoom.request_timeout,
+        day_zone: config.zoom.day_zone.clone(),
     }
 }
 

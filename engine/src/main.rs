@@ -1,16 +1,21 @@
 //! The command line of the engine.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine_api::{LogType, label::Labeller};
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
-    config::{Config, LogFormat},
+    config::{Config, Invalid, Labels, LogFormat},
+    labels::{self, Output, Stored},
+    store::samples::Sample,
     telemetry::log::{self, Format},
 };
 
@@ -36,6 +41,73 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Shows the label rules, and what they make of rows.
+    #[command(subcommand, arg_required_else_help = true)]
+    Labels(LabelsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum LabelsCommand {
+    /// Prints the rules that are in force, in the form in which the configuration has them.
+    Rules {
+        #[command(flatten)]
+        rules: RulesFrom,
+    },
+    /// Shows which labels rows get, by which rules and words: of rows that are given, or else of stored ones.
+    ///
+    /// Only reads, needs no secret, and can run beside an engine. Exits with 0 when the rows were tested, whatever they
+    /// were labelled; with 1 when the rules are wrong or the rows cannot be read; with 2 when these arguments are wrong.
+    Test(TestArguments),
+}
+
+/// Where the rules come from.
+#[derive(Debug, Args)]
+struct RulesFrom {
+    /// The configuration file (TOML), as for `serve`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A TOML file whose section `labels` is taken instead of the configuration's.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TestArguments {
+    /// Rows to test: JSON Lines, or the bodies of Zoom's reports; `-` is standard input. Without it, stored rows are
+    /// tested.
+    #[arg(value_name = "ROWS")]
+    rows: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesFrom,
+    /// The log type of given rows that do not tell it (`operation` where it is not set), or of the stored rows to
+    /// take.
+    #[arg(long, value_parser = log_type)]
+    log_type: Option<LogType>,
+    /// The store to read, a SQLite file. Default: the one of the configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "rows")]
+    store: Option<PathBuf>,
+    /// Stored rows of this source only, by its id or name.
+    #[arg(long, value_name = "SOURCE", conflicts_with = "rows")]
+    source: Option<String>,
+    /// So many stored rows, those that were collected last. Default: 1000, unless `--since` is set.
+    #[arg(long, value_name = "COUNT", conflicts_with = "rows")]
+    last: Option<u64>,
+    /// Stored rows from this instant on, in RFC 3339 such as `2026-01-31T00:00:00Z`.
+    #[arg(long, value_name = "INSTANT", conflicts_with = "rows")]
+    since: Option<Timestamp>,
+    /// `text` for people, `json` for one JSON object.
+    #[arg(long, value_enum, default_value_t = OutputForm::Text)]
+    output: OutputForm,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OutputForm {
+    Text,
+    Json,
+}
+
+fn log_type(word: &str) -> Result<LogType, &'static str> {
+    LogType::from_word(word).ok_or("must be `operation` or `activity`")
 }
 
 fn main() -> ExitCode {
@@ -51,6 +123,78 @@ fn main() -> ExitCode {
             ),
             Err(invalid) => failed(&invalid),
         },
+        Command::Labels(LabelsCommand::Rules { rules }) => match labeller(&rules) {
+            Ok(labeller) => ended(labels::write_rules(&labeller, &mut io::stdout().lock())),
+            Err(invalid) => failed(&invalid),
+        },
+        Command::Labels(LabelsCommand::Test(arguments)) => match labeller(&arguments.rules) {
+            Ok(labeller) => test_labels(&labeller, arguments),
+            Err(invalid) => failed(&invalid),
+        },
+    }
+}
+
+fn labeller(from: &RulesFrom) -> Result<Labeller, Invalid> {
+    match &from.rules {
+        Some(file) => Labels::load(file).map(|labels| labels.labeller),
+        None => Config::load(from.config.as_deref()).map(|config| config.labels.labeller),
+    }
+}
+
+fn test_labels(labeller: &Labeller, arguments: TestArguments) -> ExitCode {
+    let output = match arguments.output {
+        OutputForm::Text => Output::Text,
+        OutputForm::Json => Output::Json,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    if let Some(rows) = &arguments.rows {
+        let log_type = arguments.log_type.unwrap_or(LogType::Operation);
+        let name = rows.display().to_string();
+        let text: Box<dyn BufRead> = if name == "-" {
+            Box::new(io::stdin().lock())
+        } else {
+            match File::open(rows) {
+                Ok(file) => Box::new(BufReader::new(file)),
+                Err(error) => return failed(&format!("cannot read {name}: {error}")),
+            }
+        };
+        return ended(labels::test_given(
+            labeller,
+            (&name, text),
+            log_type,
+            output,
+            &mut out,
+        ));
+    }
+    let file = match arguments.store {
+        Some(file) => file,
+        None => match Config::load(arguments.rules.config.as_deref()) {
+            Ok(config) => config.store.sqlite_file,
+            Err(invalid) => return failed(&invalid),
+        },
+    };
+    let default = arguments.since.is_none().then_some(1_000);
+    let stored = Stored {
+        file,
+        source: arguments.source,
+        log_type: arguments.log_type,
+        sample: Sample {
+            last: arguments.last.or(default),
+            since: arguments.since,
+        },
+    };
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => ended(runtime.block_on(labels::test_stored(labeller, &stored, output, &mut out))),
+        Err(error) => failed(&format!("cannot start: {error}")),
+    }
+}
+
+fn ended(done: Result<(), labels::Error>) -> ExitCode {
+    match done {
+        // Who reads no further has seen enough.
+        Err(labels::Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+        Ok(()) => ExitCode::SUCCESS,
     }
 }
 

@@ -3,11 +3,14 @@
 //! **Invariant:** a worker keeps nothing in memory that its next activation needs; whatever it must know is in the
 //! store, so that any engine can go on where another stopped.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::{Notify, futures::Notified};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// An idempotent activation without input: it looks what is to be done, does one piece of it, and says when to look
@@ -36,20 +39,42 @@ pub enum Next {
     Idle,
 }
 
-/// Wakes all workers; cheap to clone.
+/// The worker that polls feeds.
+pub const INTAKE: &str = "intake";
+/// The worker that delivers events.
+pub const DELIVERY: &str = "delivery";
+/// The worker that judges alarms.
+pub const ALARM: &str = "alarm";
+
+/// Wakes workers, all of them or by name; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Wakes {
-    notify: Arc<Notify>,
+    by_name: Arc<Mutex<BTreeMap<&'static str, Arc<Notify>>>>,
 }
 
 impl Wakes {
     /// Makes every waiting worker look now.
     pub fn wake(&self) {
-        self.notify.notify_waiters();
+        for notify in self.lock().values() {
+            notify.notify_waiters();
+        }
     }
 
-    /// Ends with the next wake; counts from the moment it is enabled or polled.
-    pub fn woken(&self) -> Notified<'_> {
-        self.notify.notified()
+    /// Makes the waiting workers of these names look now.
+    pub fn wake_only(&self, names: &[&str]) {
+        let by_name = self.lock();
+        for notify in names.iter().filter_map(|name| by_name.get(name)) {
+            notify.notify_waiters();
+        }
+    }
+
+    /// What wakes the workers of one name: each future of it ends with the next wake, and counts from the moment it is
+    /// enabled or polled.
+    pub fn of(&self, name: &'static str) -> Arc<Notify> {
+        Arc::clone(self.lock().entry(name).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<Notify>>> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,9 +21,11 @@ Before the engine accepts a source, it checks at Zoom that the reports can be re
 each new event durably, delivers it to the destinations, and raises an alarm when events stop. What changes by itself, \
 such as the health of each log type, is in the data source `zoom_log_source_status`.
 
-The app is made in the Zoom App Marketplace, as a **Server-to-Server OAuth** app with the scopes \
-`report:read:operation_logs:admin` and `report:read:user_activities:admin` (classic: `report:read:admin`). The role of \
-the app's owner needs *Usage Reports*, *Admin Activity Logs* and *Sign In/Sign Out*.";
+The app is made in the Zoom App Marketplace: a **Server-to-Server OAuth** app, or, with `authorization = \
+\"authorization_code\"`, an account-level OAuth app to which somebody consents at `authorization_url`. It takes the scopes \
+`report:read:operation_logs:admin` and `report:read:user_activities:admin` (classic: `report:read:admin`), and the role \
+of the user behind it *Usage Reports*, *Admin Activity Logs* and *Sign In/Sign Out*. The guide *Making the Zoom app* \
+leads through it.";
 
 const DESTINATION: &str = "\
 An event is delivered at least once, in the order in which it was collected. What a destination refuses for good \

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::OnceLock};
 
 use async_trait::async_trait;
 use engine_api::{
-    AlarmChannelId, Code, DestinationId, SourceId, Spec, View,
+    AlarmChannelId, Code, Consent, DestinationId, SourceId, Spec, View,
     client::{Client, Error},
 };
 use serde_json::{Map, Value as Json};
@@ -27,9 +27,12 @@ use tfplug::{
 use crate::{
     json, judge, problem,
     provider::Engine,
-    schema::{self, FINGERPRINT, ID},
+    schema::{self, AUTHORIZATION_URL, FINGERPRINT, ID},
     secrets::{self, APPLIED, Known, Question},
 };
+
+/// The attribute of a source that decides whether it needs a consent; the other kinds have none.
+const AUTHORIZATION: &str = "authorization";
 
 /// How often an update is tried when the object changes at the very same time.
 const UPDATE_TRIES: u32 = 3;
@@ -76,12 +79,48 @@ impl<S: Spec> Catalog<S> {
         let mut state = json::to_value(&spec, &self.compiled().ty());
         state.set_attribute(ID, view.id.as_str());
         state.set_attribute(FINGERPRINT, view.credential_fingerprint.clone());
+        if S::KIND == engine_api::Kind::Source {
+            let url = view
+                .consent
+                .as_ref()
+                .map(|consent| consent.authorization_url.clone());
+            state.set_attribute(AUTHORIZATION_URL, url);
+        }
         state
+    }
+
+    /// Warns of a source that waits for somebody's consent: nothing is wrong with its configuration, and yet it collects
+    /// nothing.
+    fn warn_of_consent(view: &View<S>, diagnostics: &mut Diagnostics) {
+        let Some(consent) = &view.consent else { return };
+        let (summary, why) = match consent.state {
+            Consent::Authorized => return,
+            Consent::PendingAuthorization => (
+                "The source waits for somebody's consent",
+                "Nobody has let it in to Zoom yet (`pending_authorization`)".to_owned(),
+            ),
+            Consent::ReauthorizationRequired => (
+                "Somebody has to consent again",
+                "What the last consent gave is void (`reauthorization_required`)".to_owned(),
+            ),
+        };
+        diagnostics.attribute_warning(
+            AUTHORIZATION_URL,
+            summary,
+            format!(
+                "{why}, so the source `{}` collects nothing. Open {} in a browser, as an account admin of Zoom or as a \
+                 service account with the role's permissions, and consent. See step 8 of the guide \
+                 `docs/guides/zoom-app.md`.",
+                view.spec.name(),
+                consent.authorization_url
+            ),
+        );
     }
 
     /// Takes what the engine holds after a write.
     fn written(&self, view: &View<S>, response: &mut StateResponse) {
         remember(view, &mut response.private);
+        Self::warn_of_consent(view, &mut response.diagnostics);
         response.state = Some(self.state(view));
     }
 
@@ -193,6 +232,7 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         match client.get::<S>(id).await {
             Ok(Some(view)) => {
                 remember_import(request.state, &view, &mut response.private);
+                Self::warn_of_consent(&view, &mut response.diagnostics);
                 response.state = Some(self.state(&view));
             }
             Ok(None) => response.state = None,
@@ -271,6 +311,10 @@ impl<S: Spec> ResourceWithModifyPlan<Engine> for Catalog<S> {
         let Some(prior) = request.prior.filter(|_| !response.diagnostics.has_errors()) else {
             return;
         };
+        if prior.get(AUTHORIZATION) != response.plan.get(AUTHORIZATION) {
+            // Of a source that takes up the one kind of authorization, or the other.
+            response.plan.set_attribute(AUTHORIZATION_URL, Value::Unknown);
+        }
         let applied = request.private.get(&APPLIED);
         let known = Known {
             attributes: self.attributes(),

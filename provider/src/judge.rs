@@ -5,6 +5,8 @@
 //! unknown attributes, is reported. Instants are judged against the clock, so only new or changed ones are: a source
 //! that began to collect in January is not wrong in December.
 
+use std::collections::BTreeMap;
+
 use engine_api::{Spec, Violation};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -20,6 +22,35 @@ use crate::{json, problem, schema};
 /// Stand-ins for durations that are not known: none, so that the default counts, and the two ends of what is usual.
 const DURATIONS: [Option<&str>; 3] = [None, Some("15s"), Some("24h")];
 
+/// What stands in for what is not known, in one of the turns in which a spec is judged.
+#[derive(Default)]
+struct StandIn {
+    duration: Option<&'static str>,
+    /// A word for each attribute that can be one of a few; none in the first turn, so that the default counts.
+    words: BTreeMap<String, String>,
+}
+
+impl StandIn {
+    /// All turns: each word of the spec's own choices has one.
+    fn turns<S: Spec>() -> Vec<Self> {
+        let choices = schema::choices::<S>();
+        let longest = choices.values().map(Vec::len).max().unwrap_or_default();
+        let turns = DURATIONS.len().max(longest + 1);
+        (0..turns)
+            .map(|turn| Self {
+                duration: DURATIONS[turn % DURATIONS.len()],
+                words: choices
+                    .iter()
+                    .filter_map(|(name, words)| {
+                        let word = words.get(turn.checked_sub(1)? % words.len())?;
+                        Some((name.clone(), word.clone()))
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
 /// Reports what is wrong with a configuration. `prior` is the state, where there is one.
 pub fn judge<S: Spec>(
     attributes: &[Attribute],
@@ -29,8 +60,8 @@ pub fn judge<S: Spec>(
 ) {
     let unknown = unknown_fields(config);
     let mut agreed: Option<Vec<Violation>> = None;
-    for duration in DURATIONS {
-        let spec = match serde_json::from_value::<S>(Json::Object(stand_in(attributes, config, duration))) {
+    for turn in StandIn::turns::<S>() {
+        let spec = match serde_json::from_value::<S>(Json::Object(stand_in(attributes, config, &turn))) {
             Ok(spec) => spec,
             Err(error) => {
                 unreadable::<S>(attributes, config, &unknown, &error, diagnostics);
@@ -70,7 +101,7 @@ fn unreadable<S: Spec>(
     error: &serde_json::Error,
     diagnostics: &mut Diagnostics,
 ) {
-    let whole = stand_in(attributes, config, None);
+    let whole = stand_in(attributes, config, &StandIn::default());
     let culprit = whole.keys().find(|name| {
         let mut without = whole.clone();
         without.remove(*name);
@@ -127,16 +158,14 @@ fn overlap(a: &str, b: &str) -> bool {
 }
 
 /// Writes a configuration as JSON, with stand-ins for what is required and not known.
-fn stand_in(attributes: &[Attribute], config: &Value, duration: Option<&str>) -> Map<String, Json> {
+fn stand_in(attributes: &[Attribute], config: &Value, turn: &StandIn) -> Map<String, Json> {
     let mut object = Map::new();
     for attribute in attributes.iter().filter(|attribute| attribute.is_configurable()) {
         let value = config.get(&attribute.name);
         let json = match (value, &attribute.kind) {
             (Value::Null, _) => None,
-            (Value::Unknown, _) => placeholder(attribute, duration),
-            (Value::Object(_), Kind::Nested(_, inner)) => {
-                Some(Json::Object(stand_in(inner, value, duration)))
-            }
+            (Value::Unknown, _) => placeholder(attribute, turn),
+            (Value::Object(_), Kind::Nested(_, inner)) => Some(Json::Object(stand_in(inner, value, turn))),
             _ => Some(json::from_value(value)),
         };
         if let Some(json) = json {
@@ -146,11 +175,14 @@ fn stand_in(attributes: &[Attribute], config: &Value, duration: Option<&str>) ->
     object
 }
 
-fn placeholder(attribute: &Attribute, duration: Option<&str>) -> Option<Json> {
+fn placeholder(attribute: &Attribute, turn: &StandIn) -> Option<Json> {
     let required = attribute.mode == Mode::Required;
     let is_duration = attribute.means_same(&Value::from("60m"), &Value::from("1h"));
     match &attribute.kind {
-        _ if is_duration => duration.or(required.then_some("1h")).map(Json::from),
+        _ if is_duration => turn.duration.or(required.then_some("1h")).map(Json::from),
+        _ if turn.words.contains_key(&attribute.name) => {
+            turn.words.get(&attribute.name).cloned().map(Json::from)
+        }
         _ if !required => None,
         Kind::Plain(Type::String) => Some(Json::from("unknown")),
         Kind::Plain(Type::Number) => Some(Json::from(1)),

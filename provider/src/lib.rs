@@ -15,10 +15,11 @@
 //! | [`secrets`] | which secrets to compare and to send, and what that means for the plan |
 //! | [`judge`] | the engine's own rules at plan time, where unknown values allow it |
 //! | [`problem`] | errors of the engine as diagnostics at their attributes |
-//! | [`status`] | the data source |
+//! | [`status`], [`engine`] | the data sources |
 
 pub mod about;
 pub mod catalog;
+pub mod engine;
 pub mod json;
 pub mod judge;
 pub mod problem;

@@ -12,7 +12,7 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{catalog::Catalog, status::SourceStatusSource};
+use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource};
 
 const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
 const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
@@ -172,6 +172,7 @@ impl Provider for Zoom {
         kept::<SourceSpec>(offers, "zoom_log_source", "client_secret_version");
         kept::<DestinationSpec>(offers, "zoom_log_destination", "secrets_version");
         kept::<AlarmChannelSpec>(offers, "zoom_log_alarm_channel", "secrets_version");
+        offers.data_source(EngineSource);
         offers.data_source(SourceStatusSource);
     }
 }

@@ -4,7 +4,7 @@
 //! say what JSON Schema cannot. `x-secret` makes an attribute write-only, `x-replace` makes its change replace the
 //! resource, `x-set` makes a list a set; the formats `human-duration` and `date-time` are compared by meaning.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use engine_api::{HumanDuration, HumanInstant, Kind, Spec};
 use schemars::JsonSchema;
@@ -20,6 +20,8 @@ use crate::{about, json};
 pub const ID: &str = "id";
 /// The attribute that shows whether a stored secret has changed.
 pub const FINGERPRINT: &str = "credential_fingerprint";
+/// The attribute of a source that shows where somebody consents.
+pub const AUTHORIZATION_URL: &str = "authorization_url";
 
 /// Returns the attributes of a spec, those that the engine computes left out.
 pub fn spec_attributes<S: JsonSchema>() -> Vec<Attribute> {
@@ -29,6 +31,22 @@ pub fn spec_attributes<S: JsonSchema>() -> Vec<Attribute> {
         computed: false,
     }
     .attributes(&root)
+}
+
+/// Returns the words of each attribute of a spec, at its top level, that is one of a few.
+pub fn choices<S: JsonSchema>() -> BTreeMap<String, Vec<String>> {
+    let root = schemars::schema_for!(S).to_value();
+    let translation = Translation {
+        root: &root,
+        computed: false,
+    };
+    let properties = root.get("properties").and_then(Json::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, property)| Some((name.clone(), words(translation.resolve(property))?)))
+        .filter(|(_, words)| !words.is_empty())
+        .collect()
 }
 
 /// Returns the schema of the resource for a spec.
@@ -54,12 +72,19 @@ pub fn resource<S: Spec>() -> Schema {
         "A fingerprint of {secrets}, made with a key of the engine. It changes whenever a secret changes, also behind \
          Terraform's back, and tells nothing about the secret itself."
     )));
+    if S::KIND == Kind::Source {
+        attributes.push(Attribute::string(AUTHORIZATION_URL).computed().describe(
+            "With `authorization_code`, the page of the engine at which an account admin of Zoom lets the source in, now \
+             or again. It needs no token; each plan warns until somebody has consented.",
+        ));
+    }
     let description = format!("{}\n\n{}", text(&root, "description"), about::resource(S::KIND));
     Schema::new(attributes).describe(description)
 }
 
-/// Returns the schema of a data source whose argument is `argument` and whose other attributes are all of `T`.
-pub fn data_source<T: JsonSchema>(argument: &str) -> Schema {
+/// Returns the schema of a data source whose argument is `argument`, if it has one, and whose other attributes are all of
+/// `T`.
+pub fn data_source<T: JsonSchema>(argument: Option<&str>) -> Schema {
     let root = schemars::schema_for!(T).to_value();
     let attributes = Translation {
         root: &root,
@@ -68,7 +93,7 @@ pub fn data_source<T: JsonSchema>(argument: &str) -> Schema {
     .attributes(&root)
     .into_iter()
     .map(|attribute| {
-        if attribute.name == argument {
+        if argument == Some(attribute.name.as_str()) {
             attribute.required()
         } else {
             attribute

@@ -24,7 +24,7 @@ impl DataSource<Engine> for SourceStatusSource {
     }
 
     fn schema(&self) -> Schema {
-        schema::data_source::<SourceStatus>(ARGUMENT).describe(
+        schema::data_source::<SourceStatus>(Some(ARGUMENT)).describe(
             "How a source is doing: the health of each of its feeds, how far it has collected and delivered, and its \
              alarms. All of it changes by itself, so none of it is part of the resource.",
         )

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as tests do")]
 
 mod bench;
+mod cases;
 mod end_to_end;
 mod harness;
+mod pages;
 mod receiver;
 mod sim;
+mod simulation;
 mod tidy;

@@ -8,13 +8,14 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_LINE: usize = 140;
 
 /// The pure modules, which every other may use.
-const PURE: &[&str] = &["model", "retry", "invariant"];
+const PURE: &[&str] = &["model", "retry", "invariant", "crash"];
 
 /// The module table of the design: each module of the engine, and whom it may import beside the pure ones.
 const MODULES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("retry", &[]),
     ("invariant", &[]),
+    ("crash", &[]),
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -24,9 +25,23 @@ const MODULES: &[(&str, &[&str])] = &[
     ("zoom", &["http", "clock", "telemetry"]),
     ("encode", &["http", "clock", "telemetry"]),
     ("destination", &["encode", "http", "clock", "telemetry"]),
+    // Between adapters and workers: a refresh token must be stored before its access token is used, so the adapter, which
+    // sees no store, is handed a keeper that does; polls, checks and consents all need credentials.
+    (
+        "credential",
+        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+    ),
     (
         "intake",
-        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+        &[
+            "store",
+            "vault",
+            "clock",
+            "telemetry",
+            "zoom",
+            "worker",
+            "credential",
+        ],
     ),
     (
         "delivery",
@@ -37,6 +52,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (
         "api",
@@ -49,6 +65,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
             "zoom",
             "destination",
+            "credential",
         ],
     ),
 ];

@@ -68,6 +68,29 @@ impl Binary {
         path
     }
 
+    /// Returns the path of an engine that dies where a test says: of the same binary, which is built anew where it
+    /// knows nothing of crash points, as after a build of the engine alone.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be built.
+    pub fn engine_with_crash_points() -> PathBuf {
+        let path = Self::Engine.path();
+        let knows = || {
+            let mut command = Command::new(&path);
+            command
+                .arg("validate")
+                .env(zoom_log_engine::crash::ARM_VARIABLE, "nowhere:1");
+            let output = command.output().expect("run the engine");
+            String::from_utf8_lossy(&output.stderr).contains("crash point")
+        };
+        if !knows() {
+            Self::Engine.build(&directory());
+            assert!(knows(), "{} knows nothing of crash points", path.display());
+        }
+        path
+    }
+
     fn build(self, directory: &Path) {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(workspace()).args([
@@ -80,6 +103,9 @@ impl Binary {
         ]);
         if directory.ends_with("release") {
             cargo.arg("--release");
+        } else if self == Self::Engine {
+            // What a build of the whole workspace makes, too: tests let the engine die where they say.
+            cargo.args(["--features", "crash-points"]);
         }
         if let Some(target) = directory.parent() {
             cargo.env("CARGO_TARGET_DIR", target);

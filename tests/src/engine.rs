@@ -72,6 +72,26 @@ impl Engine {
     ///
     /// When it runs already, or does not become ready.
     pub async fn start_again(&mut self) {
+        let mut process = self.spawn();
+        let line = process.line_with("listening on http").await;
+        self.url = url_in(&line);
+        // A restart must be found where the engine was: providers and tests hold its URL.
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.settings.insert(variable("server.listen"), address);
+        self.process = Some(process);
+        self.ready().await;
+    }
+
+    /// Starts the engine on its data and waits for nothing: it may die at any moment.
+    ///
+    /// # Panics
+    ///
+    /// When it runs already.
+    pub fn start_doomed(&mut self) {
+        self.process = Some(self.spawn());
+    }
+
+    fn spawn(&self) -> Process {
         assert!(self.process.is_none(), "the engine runs already");
         let mut command = Command::new(Binary::Engine.path());
         command
@@ -82,13 +102,10 @@ impl Engine {
         command
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.data.path());
-        let mut process = Process::spawn("the engine", &mut command);
-        let line = process.line_with("listening on http").await;
-        self.url = url_in(&line);
-        // A restart must be found where the engine was: providers and tests hold its URL.
-        let address = self.url.trim_start_matches("http://").to_owned();
-        self.settings.insert(variable("server.listen"), address);
-        self.process = Some(process);
+        Process::spawn("the engine", &mut command)
+    }
+
+    async fn ready(&self) {
         wait::until(wait::LATE, "the engine to be ready", async || {
             let answer = self.try_ask(Method::GET, "/readyz", None).await;
             match answer {
@@ -113,6 +130,11 @@ impl Engine {
     /// Sets a plain environment variable for the next start, which a secret reference may name.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Removes a variable from the next start.
+    pub fn forget_variable(&mut self, name: &str) {
+        self.settings.remove(name);
     }
 
     /// Kills the engine as a power cut would.

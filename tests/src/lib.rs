@@ -12,14 +12,18 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod browser;
 pub mod delivered;
 pub mod engine;
 pub mod http;
+pub mod kills;
 pub mod leak;
 pub mod process;
 pub mod receiver;
 pub mod rng;
 pub mod sim;
+pub mod simulation;
 pub mod terraform;
+pub mod visitor;
 pub mod wait;
 mod wire;

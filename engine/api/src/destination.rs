@@ -1,13 +1,17 @@
 //! A destination: where events are written.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HumanDuration, Kind, Secret, SecretField, Spec, Violation,
+    HumanDuration, Kind, LogType, Secret, SecretField, Spec, Violation,
+    label::{UNCLASSIFIED, check_label},
     spec::{check_header_name, check_header_value, check_name, check_secrets, check_url},
 };
 
@@ -27,10 +31,83 @@ pub struct DestinationSpec {
     /// `false`, Zoom's row is delivered alone, byte for byte.
     #[serde(default = "yes")]
     pub metadata: bool,
+    /// Delivers a subset only. This is the one place where an event is left out on purpose: without it, a destination
+    /// gets every event of its sources. What is left out stays in the engine's log like any other event, and is not
+    /// delivered later; a change acts on events that are not yet delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
     /// Any text. When set, the secrets of this destination are sent only when this text changes or a stored secret
     /// was changed behind Terraform's back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets_version: Option<String>,
+}
+
+/// Which events a destination gets: those that fit all that is set here, at least one of the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    /// Events of these log types: `operation` (admin activity), `activity` (sign-ins and sign-outs). Both, where it is
+    /// not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-set" = true))]
+    pub log_types: Option<BTreeSet<LogType>>,
+    /// Events with at least one of these labels: `account_settings`, `role_and_license`, `billing`, `sso`,
+    /// `unclassified`, or one of a rule in the engine's configuration. Any, where it is not set. An event is labelled
+    /// when it is collected. Sign-ins are `unclassified`, so naming the other labels leaves them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-set" = true))]
+    pub labels: Option<BTreeSet<String>>,
+}
+
+impl Only {
+    /// Whether a destination gets an event of this log type with these labels, which are separated by commas.
+    pub fn admits(&self, log_type: LogType, labels: &str) -> bool {
+        let of_type = self
+            .log_types
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(&log_type));
+        let labelled = |wanted: &BTreeSet<String>| labels.split(',').any(|label| wanted.contains(label));
+        of_type && self.labels.as_ref().is_none_or(labelled)
+    }
+
+    fn validate(&self, violations: &mut Vec<Violation>) {
+        if self.log_types.is_none() && self.labels.is_none() {
+            violations.push(Violation::new(
+                "only",
+                "names neither `log_types` nor `labels`: set one of them, or leave `only` out to deliver everything",
+            ));
+        }
+        for (field, empty) in [
+            (
+                "only.log_types",
+                self.log_types.as_ref().is_some_and(BTreeSet::is_empty),
+            ),
+            (
+                "only.labels",
+                self.labels.as_ref().is_some_and(BTreeSet::is_empty),
+            ),
+        ] {
+            if empty {
+                violations.push(Violation::new(
+                    field,
+                    "is empty, which would leave out every event: name at least one, or leave it out to allow all",
+                ));
+            }
+        }
+        for label in self
+            .labels
+            .iter()
+            .flatten()
+            .filter(|label| *label != UNCLASSIFIED)
+        {
+            if let Err(message) = check_label(label) {
+                violations.push(Violation::new(
+                    "only.labels",
+                    format!("`{label}` is not a label: it {message}"),
+                ));
+            }
+        }
+    }
 }
 
 /// One line of JSON an event (NDJSON), appended to a file.
@@ -281,6 +358,9 @@ impl Spec for DestinationSpec {
         let mut violations = Vec::new();
         check_name(&self.name, &mut violations);
         check_secrets(self, &mut violations);
+        if let Some(only) = &self.only {
+            only.validate(&mut violations);
+        }
         match (&self.file, &self.http) {
             (Some(_), Some(_)) => {
                 violations.push(Violation::new(
@@ -303,5 +383,63 @@ impl Spec for DestinationSpec {
             (None, Some(http)) => http.validate(&mut violations),
         }
         violations
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn only(only: &serde_json::Value) -> DestinationSpec {
+        serde_json::from_value(json!({ "name": "lake", "file": { "path": "lake" }, "only": only })).unwrap()
+    }
+
+    #[test]
+    fn a_subset_names_log_types_or_labels_and_neither_is_empty() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (spec, fields) in [
+            (json!({ "log_types": ["operation"] }), &[][..]),
+            (
+                json!({ "labels": ["sso", "unclassified", "privileged_user"] }),
+                &[],
+            ),
+            (json!({}), &["only"]),
+            (
+                json!({ "log_types": [], "labels": [] }),
+                &["only.log_types", "only.labels"],
+            ),
+            (
+                json!({ "labels": ["SSO", "a,b", "sso"] }),
+                &["only.labels", "only.labels"],
+            ),
+        ] {
+            let violations = only(&spec).validate(now);
+            let told: Vec<_> = violations
+                .iter()
+                .map(|violation| violation.field.as_str())
+                .collect();
+            assert_eq!(told, fields, "{spec}");
+        }
+        let unknown = json!({ "name": "x", "only": { "log_types": ["operations"] } });
+        let error = serde_json::from_value::<DestinationSpec>(unknown).unwrap_err();
+        assert!(error.to_string().contains("`operation` or `activity`"), "{error}");
+    }
+
+    #[test]
+    fn an_event_must_fit_all_that_is_set() {
+        let admits =
+            |spec: serde_json::Value, log_type, labels| only(&spec).only.unwrap().admits(log_type, labels);
+        let sso = || json!({ "labels": ["sso", "billing"] });
+        assert!(admits(sso(), LogType::Operation, "account_settings,sso"));
+        assert!(!admits(sso(), LogType::Operation, "account_settings,sso_mapping"));
+        assert!(!admits(sso(), LogType::Activity, "unclassified"));
+        let activity = || json!({ "log_types": ["activity"] });
+        assert!(admits(activity(), LogType::Activity, "unclassified"));
+        assert!(!admits(activity(), LogType::Operation, "sso"));
+        let both = || json!({ "log_types": ["operation"], "labels": ["unclassified"] });
+        assert!(admits(both(), LogType::Operation, "unclassified"));
+        assert!(!admits(both(), LogType::Activity, "unclassified"));
     }
 }

@@ -111,6 +111,11 @@ typed_id!(
     DeadLetterId,
     "dl_"
 );
+typed_id!(
+    /// Older days of a source that are collected behind the tail.
+    BackfillId,
+    "bf_"
+);
 
 #[cfg(test)]
 mod tests {

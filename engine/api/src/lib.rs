@@ -1,7 +1,7 @@
 //! The words users can write to `zoom-log-engine`, defined once.
 //!
 //! Specs (what a user writes), views (what the API shows), ids, durations, secrets, the error body, and the pure
-//! rules over them: [`Spec::validate`] and the rules of [`label`]. The engine and the Terraform provider both depend on
+//! rules over them: [`Spec::validate`] and the rules of [`label`] and [`detail`]. The engine and the Terraform provider both depend on
 //! this crate and on nothing of each other, so the provider can refuse a bad spec at plan time with the engine's own
 //! rule.
 //!
@@ -11,10 +11,12 @@
 #![warn(missing_docs)]
 
 mod alarm_channel;
+mod backfill;
 #[cfg(feature = "client")]
 pub mod client;
 mod dead_letter;
 mod destination;
+pub mod detail;
 mod id;
 pub mod label;
 mod log_type;
@@ -27,20 +29,21 @@ mod status;
 mod view;
 
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
+pub use backfill::{BackfillFeed, BackfillRequest, BackfillState, BackfillView};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{
-    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination,
+    BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
-pub use id::{AlarmChannelId, DeadLetterId, DestinationId, InvalidId, SourceId};
+pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId};
 pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;
-pub use source::{DropOffAlarm, SourceSpec};
+pub use source::{Authorization, Cloud, DropOffAlarm, SourceSpec};
 pub use spec::{Kind, SecretField, Spec, Violation};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
-    AlarmState, AlarmStatus, ChannelStatus, CheckReport, DestinationStatus, FeedCheck, FeedDelivery,
-    FeedStatus, Health, SourceStatus, Trouble,
+    AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
+    FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
 };
 pub use view::{CompareRequest, CompareResult, EngineView, Items, View};

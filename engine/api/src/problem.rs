@@ -74,16 +74,40 @@ codes! {
     ZoomInvalidCredentials = "zoom_invalid_credentials", 422, "Zoom refuses the client id or secret";
     /// Zoom does not know the account, or the app does not belong to it.
     ZoomUnknownAccount = "zoom_unknown_account", 422, "Zoom does not know the account";
-    /// The app is deactivated, or its owner is gone.
+    /// The app is deactivated.
     ZoomAppDisabled = "zoom_app_disabled", 422, "The Zoom app is deactivated";
-    /// The app is not of the Server-to-Server kind.
+    /// The user in whose name the app works is gone.
+    ZoomOwnerGone = "zoom_owner_gone", 422, "The Zoom user behind the app is gone";
+    /// Zoom refuses an access token that it has just issued.
+    ZoomTokenRefused = "zoom_token_refused", 422, "Zoom refuses its own access token";
+    /// The app is not of the kind that `authorization` says.
     ZoomWrongAppType = "zoom_wrong_app_type", 422, "The Zoom app is of the wrong kind";
     /// The app lacks a scope.
     ZoomMissingScope = "zoom_missing_scope", 422, "The Zoom app lacks a scope";
-    /// The role of the app's owner lacks a permission.
+    /// The role of the user in whose name the app works lacks a permission.
     ZoomMissingPermission = "zoom_missing_permission", 422, "The Zoom role lacks a permission";
     /// The account's plan has no reports.
     ZoomPlanTooLow = "zoom_plan_too_low", 422, "The Zoom plan has no reports";
+    /// Nobody has consented yet.
+    PendingAuthorization = "pending_authorization", 409, "The source waits for somebody's consent";
+    /// What Zoom gave at the last consent is void.
+    ReauthorizationRequired = "reauthorization_required", 409, "Somebody has to consent again";
+    /// The person declined at Zoom.
+    ConsentDenied = "consent_denied", 403, "The consent was declined";
+    /// The browser that came back is not the one that was sent, or nobody was sent.
+    ConsentMismatch = "consent_mismatch", 400, "The consent was not begun in this browser";
+    /// Too long between begin and end.
+    ConsentExpired = "consent_expired", 400, "The consent took too long";
+    /// The same answer of Zoom's came twice.
+    ConsentUsed = "consent_used", 409, "The consent was used already";
+    /// Zoom no longer takes the code with which it sent the browser back.
+    ZoomCodeRefused = "zoom_code_refused", 422, "Zoom refuses the authorization code";
+    /// The app does not know the engine's redirect URL.
+    ZoomRedirectMismatch = "zoom_redirect_mismatch", 422, "The Zoom app has another redirect URL";
+    /// Another account than the source's has consented.
+    ZoomOtherAccount = "zoom_other_account", 422, "Another Zoom account has consented";
+    /// Zoom no longer goes on with a read that had begun.
+    ZoomReadRestarted = "zoom_read_restarted", 503, "Zoom did not go on with a read";
     /// Zoom refuses for a reason that is not known to the engine.
     ZoomRefused = "zoom_refused", 422, "Zoom refuses the request";
     /// Zoom's answer cannot be read.
@@ -107,6 +131,29 @@ codes! {
 }
 
 impl Code {
+    /// The step of the guide `docs/guides/zoom-app.md` at which whoever meets this error has to look again, where it
+    /// is one that the set-up of the Zoom app decides.
+    pub fn guide_step(self) -> Option<u8> {
+        Some(match self {
+            Self::ZoomPlanTooLow => 1,
+            Self::ZoomMissingPermission | Self::ZoomOwnerGone => 2,
+            Self::ZoomWrongAppType => 3,
+            Self::ZoomRedirectMismatch => 4,
+            Self::ZoomMissingScope => 5,
+            Self::ZoomAppDisabled => 6,
+            Self::ZoomInvalidCredentials | Self::ZoomUnknownAccount | Self::ZoomTokenRefused => 7,
+            Self::PendingAuthorization
+            | Self::ReauthorizationRequired
+            | Self::ConsentDenied
+            | Self::ConsentMismatch
+            | Self::ConsentExpired
+            | Self::ConsentUsed
+            | Self::ZoomCodeRefused
+            | Self::ZoomOtherAccount => 8,
+            _ => return None,
+        })
+    }
+
     /// Reads the word that [`Code::as_str`] writes.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == word)

@@ -16,12 +16,49 @@ pub enum Health {
     Pending,
     /// Switched off by its spec.
     Disabled,
+    /// Waiting for somebody to consent at `authorization_url`.
+    PendingAuthorization,
     /// Waiting for the request budget of the Zoom account; not a failure.
     BudgetExhausted,
     /// Failing for a reason that may pass by itself.
     Degraded,
     /// Refused: somebody has to do something.
     Failing,
+    /// What Zoom gave at the last consent is void: somebody has to consent again at `authorization_url`.
+    ReauthorizationRequired,
+}
+
+/// How far the consent that a source with `authorization_code` needs has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// Nobody has consented yet.
+    PendingAuthorization,
+    /// Somebody has, and it holds as far as is known.
+    Authorized,
+    /// Zoom no longer honours it.
+    ReauthorizationRequired,
+}
+
+/// The consent of a source with `authorization_code`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsentStatus {
+    /// How far it has come.
+    pub state: Consent,
+    /// The page of the engine at which to consent, now or again.
+    pub authorization_url: String,
+    /// The Zoom account that consented, where Zoom tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// When the last consent was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorized_at: Option<Timestamp>,
+    /// When Zoom last renewed what it gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<Timestamp>,
+    /// What is wrong with it, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
 }
 
 /// What is wrong, since when.
@@ -140,6 +177,9 @@ pub struct SourceStatus {
     /// Zoom requests that may still be made today for this account, over all its sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_remaining: Option<u64>,
+    /// The consent, where the source needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentStatus>,
     /// Each log type of the source, by itself.
     pub feeds: Vec<FeedStatus>,
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{ConsentStatus, Secret};
 
 /// An object as the engine holds it. Secrets are not in it; their fingerprint is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct View<S> {
     /// A keyed fingerprint of all the stored secrets of this object; absent where none is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_fingerprint: Option<String>,
+    /// The consent, where the object is a source that needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentStatus>,
     /// When the object was created.
     pub created_at: Timestamp,
     /// When its spec or one of its secrets last changed.
@@ -56,13 +59,16 @@ pub struct CompareResult {
     pub credential_fingerprint: Option<String>,
 }
 
-/// The engine itself.
+/// The engine: what it is, and what a Zoom app must know of it before any source exists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineView {
     /// The id of the installation, kept with its store.
     pub engine_id: String,
-    /// The version of the binary.
+    /// The version of the engine.
     pub version: String,
     /// The URL under which users reach the engine.
     pub public_url: String,
+    /// Where Zoom sends the browser back to after a consent: the redirect URL and the allow-list entry of an
+    /// account-level OAuth app.
+    pub redirect_url: String,
 }

@@ -83,27 +83,56 @@ CREATE TRIGGER fence_never_moves_back BEFORE UPDATE OF fence ON feed
 WHEN NEW.fence < OLD.fence
 BEGIN SELECT RAISE(ABORT, 'fence_never_moves_back'); END;
 
--- The log of events: what one commit appended to a feed, as one compressed block.
+-- The log of events: what one commit appended to a feed, as one compressed block. A segment goes once every position
+-- has passed it and retention is over.
 CREATE TABLE segment (
     feed_id    INTEGER NOT NULL REFERENCES feed (id) ON DELETE CASCADE,
     seq        INTEGER NOT NULL,
     events     INTEGER NOT NULL,
-    payload    BLOB,                              -- null once every position has passed and retention is over
+    payload    BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (feed_id, seq),
     CONSTRAINT a_segment_holds_events CHECK (events >= 1)
 ) STRICT;
-CREATE INDEX segment_with_payload ON segment (created_at) WHERE payload IS NOT NULL;
+CREATE INDEX segment_by_age ON segment (created_at);
 
--- The identities of a segment's events, by day: 16 bytes an event. They outlive the payload.
+-- The prints of a segment's events, by day, in their order: 16 bytes an event. They outlive the segment, for as long as
+-- Zoom can show the rows again; those of segments that are gone are joined into one row a day, under the last number.
 CREATE TABLE segment_day (
     feed_id INTEGER NOT NULL REFERENCES feed (id) ON DELETE CASCADE,
     day     INTEGER NOT NULL,
     seq     INTEGER NOT NULL,
-    hashes  BLOB NOT NULL,
+    prints  BLOB NOT NULL,
     PRIMARY KEY (feed_id, day, seq),
-    CONSTRAINT hashes_are_whole CHECK (length(hashes) > 0 AND length(hashes) % 16 = 0)
+    CONSTRAINT prints_are_whole CHECK (length(prints) > 0 AND length(prints) % 16 = 0)
 ) STRICT;
+CREATE INDEX segment_day_by_segment ON segment_day (feed_id, seq);
+
+-- Older days to collect, because a source begins in the past or somebody asked for them: one row a feed, and the feeds
+-- of one request share its id.
+CREATE TABLE backfill (
+    id          TEXT NOT NULL,
+    feed_id     INTEGER NOT NULL REFERENCES feed (id) ON DELETE CASCADE,
+    from_day    INTEGER NOT NULL,
+    until_day   INTEGER NOT NULL,
+    state       TEXT NOT NULL DEFAULT 'running',
+    progress    TEXT NOT NULL,                    -- JSON, moves only in the transaction that appends events
+    next_day    INTEGER NOT NULL,                 -- copy of the progress's
+    events      INTEGER NOT NULL DEFAULT 0,       -- that it added
+    pages       INTEGER NOT NULL DEFAULT 0,       -- that it read
+    trouble     TEXT,                             -- why it does not go on
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (id, feed_id),
+    CONSTRAINT backfill_state_is_known CHECK (state IN ('running', 'done', 'cancelled')),
+    CONSTRAINT a_backfill_that_runs_has_no_end CHECK ((state = 'running') = (finished_at IS NULL)),
+    CONSTRAINT a_backfill_has_days CHECK (from_day <= until_day AND next_day >= from_day)
+) STRICT;
+CREATE INDEX backfill_running ON backfill (feed_id, created_at, id) WHERE state = 'running';
+
+CREATE TRIGGER backfill_never_moves_back BEFORE UPDATE OF next_day ON backfill
+WHEN NEW.next_day < OLD.next_day
+BEGIN SELECT RAISE(ABORT, 'backfill_never_moves_back'); END;
 
 -- A destination's delivery: leased as a whole, so that one writer appends to a file.
 CREATE TABLE lane (
@@ -158,7 +187,7 @@ CREATE TABLE dead_letter (
     feed_id        INTEGER NOT NULL REFERENCES feed (id) ON DELETE CASCADE,
     destination_id TEXT NOT NULL REFERENCES lane (destination_id) ON DELETE CASCADE,
     event_id       TEXT NOT NULL,
-    event          BLOB NOT NULL,                 -- the event's frame, as in a segment, uncompressed
+    event          BLOB NOT NULL,                 -- the event with its print, as it can be read without the log
     sent           TEXT NOT NULL,                 -- the event as it was sent last: one line of JSON
     reason         TEXT NOT NULL,
     refused_at     INTEGER NOT NULL,

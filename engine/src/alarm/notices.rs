@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock::Clock,
+    crash,
     destination::{Secrets, Webhooks, WriteError},
     retry::{Backoff, chance, later},
     store::{
@@ -39,6 +40,19 @@ pub struct NoticeOptions {
     pub owner: String,
     /// The pauses after failures.
     pub backoff: Backoff,
+    /// So many notices are under way at once.
+    pub parallel: usize,
+}
+
+impl NoticeOptions {
+    /// Options with the usual number of notices at once.
+    pub fn new(owner: String, backoff: Backoff) -> Self {
+        Self {
+            owner,
+            backoff,
+            parallel: PARALLEL,
+        }
+    }
 }
 
 /// Sends notices to alarm channels, each until it is accepted or given up.
@@ -74,7 +88,7 @@ impl NoticeWorker {
 
     async fn round(&self, stop: &CancellationToken) -> Result<Next, Error> {
         let mut claimed = Vec::new();
-        while claimed.len() < PARALLEL
+        while claimed.len() < self.options.parallel
             && !stop.is_cancelled()
             && let Some(notice) = self.store.claim_notice(&self.options.owner, LEASE).await?
         {
@@ -83,9 +97,10 @@ impl NoticeWorker {
         if claimed.is_empty() {
             return Ok(self.store.next_notice_due().await?.map_or(Next::Idle, Next::At));
         }
+        crash::point("notice.claimed").await;
         let mut sending = stream::iter(claimed)
             .map(|notice| self.send(notice))
-            .buffer_unordered(PARALLEL);
+            .buffer_unordered(self.options.parallel);
         while let Some(sent) = sending.next().await {
             sent?;
         }
@@ -118,9 +133,11 @@ impl NoticeWorker {
             }
         };
         self.telemetry.alarm_notices.add(&NoticeLabels { outcome }, 1);
+        crash::point("notice.before_settle").await;
         if self.store.settle_notice(&notice, &attempt).await?.is_err() {
             debug!(notice.id = id, "notice was claimed by another");
         }
+        crash::point("notice.settled").await;
         Ok(())
     }
 

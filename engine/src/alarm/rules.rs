@@ -25,8 +25,21 @@ pub struct Facts<'a> {
     pub last_collected_at: Option<Timestamp>,
     /// What is wrong with the feed.
     pub trouble: Option<&'a Trouble>,
+    /// The destination that has been waited for longest, where one has not taken the feed's events.
+    pub stuck: Option<Stuck<'a>>,
     /// How long the feed may stay without an event.
     pub after: Duration,
+}
+
+/// A destination that has not taken a feed's events.
+#[derive(Debug, Clone, Copy)]
+pub struct Stuck<'a> {
+    /// Its name.
+    pub destination: &'a str,
+    /// Since when it has taken nothing, though there was something to take.
+    pub since: Timestamp,
+    /// What is wrong with it.
+    pub trouble: Option<&'a Trouble>,
 }
 
 /// What an alarm is from now on.
@@ -45,10 +58,16 @@ pub fn judge(facts: &Facts<'_>, now: Timestamp) -> Verdict {
     let since = |fact: Option<Timestamp>| fact.map_or(facts.began_at, |fact| fact.max(facts.began_at));
     let collector_due = later(since(facts.last_success_at), facts.after);
     let quiet_due = later(since(facts.last_collected_at), facts.after);
+    let stuck_due = facts.stuck.map_or(Timestamp::MAX, |stuck| {
+        later(stuck.since.max(facts.began_at), facts.after)
+    });
     let after = facts.after.spell();
+    let paused = facts
+        .trouble
+        .filter(|trouble| trouble.code == Code::BudgetExhausted.as_str());
 
-    if let Some(trouble) = facts.trouble
-        && trouble.code == Code::BudgetExhausted.as_str()
+    if let Some(trouble) = paused
+        && stuck_due > now
     {
         // Nothing is known while nothing may be asked, so the state stays what it is.
         return Verdict {
@@ -57,10 +76,10 @@ pub fn judge(facts: &Facts<'_>, now: Timestamp) -> Verdict {
                 "polling is paused because the Zoom requests of the day are used up: {}",
                 trouble.detail
             ),
-            due_at: later(now, LONGEST_WAIT),
+            due_at: later(now, LONGEST_WAIT).min(stuck_due),
         };
     }
-    if collector_due <= now {
+    if collector_due <= now && paused.is_none() {
         let why = match facts.trouble {
             Some(trouble) => format!("{} ({})", trouble.detail, trouble.code),
             None => "the engine was not running, or had no turn to poll".to_owned(),
@@ -72,23 +91,37 @@ pub fn judge(facts: &Facts<'_>, now: Timestamp) -> Verdict {
             due_at: later(now, LONGEST_WAIT),
         };
     }
+    if let Some(stuck) = facts.stuck.filter(|_| stuck_due <= now) {
+        let why = match stuck.trouble {
+            Some(trouble) => format!("{} ({})", trouble.detail, trouble.code),
+            None => "its deliveries had no turn".to_owned(),
+        };
+        return Verdict {
+            state: AlarmState::Alarm,
+            cause: format!(
+                "events are collected, but the destination `{}` has taken none for {after}: {why}",
+                stuck.destination
+            ),
+            due_at: later(now, LONGEST_WAIT),
+        };
+    }
     if quiet_due <= now {
         // The last look failed, so whether Zoom is quiet is not known now; the collector's clock is running.
         if facts.trouble.is_some() && facts.state != AlarmState::Alarm {
             return Verdict {
                 state: facts.state,
                 cause: facts.cause.to_owned(),
-                due_at: collector_due,
+                due_at: collector_due.min(stuck_due),
             };
         }
         let cause = format!("Zoom is quiet: polls succeed, and there was no new event for {after}");
         return Verdict {
             state: AlarmState::Alarm,
             cause,
-            due_at: collector_due,
+            due_at: collector_due.min(stuck_due),
         };
     }
-    let due_at = collector_due.min(quiet_due);
+    let due_at = collector_due.min(quiet_due).min(stuck_due);
     // An event counts as long as it is not older than the alarm allows, also from before the alarm began.
     match facts.last_collected_at {
         Some(collected) if later(collected, facts.after) > now => {
@@ -138,7 +171,16 @@ mod tests {
             last_success_at: success.map(at),
             last_collected_at: collected.map(at),
             trouble: None,
+            stuck: None,
             after: HOUR,
+        }
+    }
+
+    fn stuck(since: i64, trouble: Option<&Trouble>) -> Stuck<'_> {
+        Stuck {
+            destination: "lake",
+            since: at(since),
+            trouble,
         }
     }
 
@@ -209,6 +251,41 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_that_takes_nothing_has_a_cause_of_its_own() {
+        let full = Trouble {
+            code: Code::DestinationUnavailable.as_str().to_owned(),
+            detail: "the disk is full".to_owned(),
+            since: at(0),
+        };
+        let facts = Facts {
+            stuck: Some(stuck(20, Some(&full))),
+            ..facts(Some(79), Some(79))
+        };
+        let verdict = judge(&facts, at(79));
+        assert_eq!((verdict.state, verdict.due_at), (AlarmState::Ok, at(80)));
+        let verdict = judge(&facts, at(80));
+        assert_eq!(verdict.state, AlarmState::Alarm);
+        assert_eq!(
+            verdict.cause,
+            "events are collected, but the destination `lake` has taken none for 1h: the disk is full \
+             (destination_unavailable)"
+        );
+        // A collector that is dead too is told first, and a pause of the day hides nothing.
+        let dead = Facts {
+            last_success_at: Some(at(10)),
+            ..facts.clone()
+        };
+        assert!(judge(&dead, at(80)).cause.starts_with("no poll of Zoom"));
+        let paused = trouble(Code::BudgetExhausted);
+        let paused = Facts {
+            trouble: Some(&paused),
+            ..dead
+        };
+        assert!(judge(&paused, at(79)).cause.starts_with("polling is paused"));
+        assert!(judge(&paused, at(80)).cause.starts_with("events are collected"));
+    }
+
+    #[test]
     fn a_used_up_budget_raises_nothing_and_ends_nothing() {
         let paused = trouble(Code::BudgetExhausted);
         for state in [AlarmState::Ok, AlarmState::Alarm, AlarmState::InsufficientData] {
@@ -276,8 +353,9 @@ mod tests {
             Just(AlarmState::Alarm),
             Just(AlarmState::InsufficientData)
         ];
-        (fact(), fact(), state).prop_map(|(success, collected, state)| Facts {
+        (fact(), fact(), fact(), state).prop_map(|(success, collected, since, state)| Facts {
             state,
+            stuck: since.map(|since| stuck(since, None)),
             ..facts(success, collected)
         })
     }
@@ -300,7 +378,8 @@ mod tests {
             let silent = |fact: Option<Timestamp>| fact.is_none_or(|fact| later(fact, HOUR) <= at(now));
             let watched = later(facts.began_at, HOUR) <= at(now);
             if verdict.state == AlarmState::Alarm {
-                prop_assert!(watched && (silent(facts.last_success_at) || silent(facts.last_collected_at)));
+                let stuck = facts.stuck.is_some_and(|stuck| silent(Some(stuck.since)));
+                prop_assert!(watched && (stuck || silent(facts.last_success_at) || silent(facts.last_collected_at)));
             }
             if watched && silent(facts.last_collected_at) {
                 prop_assert_eq!(verdict.state, AlarmState::Alarm);

@@ -105,6 +105,7 @@ impl Scene {
             engine_id: "eng_1".to_owned(),
             version: "0".to_owned(),
             public_url: "http://engine".to_owned(),
+            redirect_url: "http://engine/oauth/callback".to_owned(),
         };
         let noticed = Arc::clone(&self.noticed);
         let (store, clock) = (self.fixture.store.clone(), self.fixture.clock.clone());
@@ -134,13 +135,11 @@ impl Scene {
             http: Http::new(options, Clock::real()).unwrap(),
             clock: clock.clone(),
         };
-        let options = NoticeOptions {
-            owner: "engine".to_owned(),
-            backoff: Backoff {
-                first: Duration::from_secs(1),
-                longest: Duration::from_mins(5),
-            },
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_mins(5),
         };
+        let options = NoticeOptions::new("engine".to_owned(), backoff);
         let worker = NoticeWorker::new(
             self.fixture.store.clone(),
             vault,

@@ -9,9 +9,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::rules::{Facts, Verdict, is_told, judge};
+use super::rules::{Facts, Stuck, Verdict, is_told, judge};
 use crate::{
     clock::Clock,
+    crash,
     retry::later,
     store::{
         Error, Store,
@@ -59,10 +60,12 @@ impl AlarmWorker {
 
     async fn round(&self) -> Result<Next, Error> {
         let now = self.clock.now();
+        crash::point("alarm.before_judge").await;
         let round = self
             .store
             .judge_alarms(STEP, |alarm| self.verdict(alarm, now))
             .await?;
+        crash::point("alarm.judged").await;
         if round.notices > 0 {
             (self.noticed)();
         }
@@ -84,6 +87,17 @@ impl AlarmWorker {
     }
 
     fn verdict(&self, alarm: &Alarmed, now: Timestamp) -> Judged {
+        let after = alarm.spec.after.get();
+        let warm = later(self.started, WARM_UP);
+        let stuck = alarm.undelivered.as_ref().map(|undelivered| Stuck {
+            destination: &undelivered.destination,
+            // What lay there while the engine was away is no fault of a destination that had no trouble.
+            since: match undelivered.trouble {
+                Some(_) => undelivered.since,
+                None => undelivered.since.max(earlier(warm, after)),
+            },
+            trouble: undelivered.trouble.as_ref(),
+        });
         let facts = Facts {
             state: alarm.state,
             cause: &alarm.cause,
@@ -91,10 +105,10 @@ impl AlarmWorker {
             last_success_at: alarm.last_success_at,
             last_collected_at: alarm.last_collected_at,
             trouble: alarm.trouble.as_ref(),
-            after: alarm.spec.after.get(),
+            stuck,
+            after,
         };
         let verdict = judge(&facts, now);
-        let warm = later(self.started, WARM_UP);
         let unheard = alarm.trouble.is_none() && alarm.last_success_at.is_none_or(|at| at < self.started);
         if now < warm && unheard && verdict.state == AlarmState::Alarm && alarm.state != AlarmState::Alarm {
             // The first poll after a start says whether Zoom is quiet or the collection broken, or ends the silence.
@@ -146,7 +160,11 @@ impl AlarmWorker {
             "last_event_at": alarm.last_event_at,
             "last_success_at": alarm.last_success_at,
             "after": alarm.spec.after,
-            "engine": self.engine,
+            "engine": {
+                "engine_id": self.engine.engine_id,
+                "version": self.engine.version,
+                "public_url": self.engine.public_url,
+            },
         })
         .to_string()
     }
@@ -155,7 +173,7 @@ impl AlarmWorker {
 #[async_trait]
 impl Worker for AlarmWorker {
     fn name(&self) -> &'static str {
-        "alarm"
+        crate::worker::ALARM
     }
 
     async fn activate(&self, _stop: &CancellationToken) -> Next {
@@ -172,6 +190,12 @@ impl fmt::Debug for AlarmWorker {
             .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
+}
+
+/// An instant so much earlier; the beginning of time where there is none.
+fn earlier(instant: Timestamp, length: Duration) -> Timestamp {
+    let length = jiff::SignedDuration::try_from(length).unwrap_or(jiff::SignedDuration::MAX);
+    instant.saturating_sub(length).unwrap_or(Timestamp::MIN)
 }
 
 /// A notice's id: one for each transition and channel.

@@ -41,7 +41,7 @@ pub(super) async fn create<S: Resource>(
     }
     let id = new_id(S::KIND)?;
     let secrets = secrets::merge(api, &id, spec, &[]).await?;
-    spec.verify(api, None, &secrets).await?;
+    spec.verify(api, &id, None, &secrets).await?;
     let content = content(spec, secrets)?;
     let created = api
         .store
@@ -80,7 +80,7 @@ pub(super) async fn replace<S: Resource>(
             return Err(refused(Refusal::NameTaken { holder }));
         }
         let secrets = secrets::merge(api, id, spec, &stored).await?;
-        spec.verify(api, Some(&spec_before), &secrets).await?;
+        spec.verify(api, id, Some(&spec_before), &secrets).await?;
         let content = content(spec, secrets)?;
         match api
             .store
@@ -123,6 +123,7 @@ pub(super) async fn remove<S: Resource>(
             Some(generation)
         }
     };
+    let departure = S::departure(api, id).await;
     api.store
         .remove_object(S::KIND, id, generation)
         .await?
@@ -130,6 +131,9 @@ pub(super) async fn remove<S: Resource>(
     info!(kind = S::KIND.noun(), id, "object removed");
     S::forget(api, id);
     (api.wake)();
+    if let Some(departure) = departure {
+        api.consents.revoke(departure).await;
+    }
     Ok(())
 }
 
@@ -159,9 +163,11 @@ pub(super) async fn compare<S: Resource>(
 }
 
 /// What the API shows of an object.
-pub(super) fn view<S: Resource>(object: Object) -> Result<View<S>, Failure> {
+pub(super) async fn view<S: Resource>(api: &Api, object: Object) -> Result<View<S>, Failure> {
+    let spec: S = parse(&object)?;
     Ok(View {
-        spec: parse(&object)?,
+        consent: spec.consent(api, &object.id).await?,
+        spec,
         id: object.id,
         generation: object.generation,
         credential_fingerprint: object.fingerprint,

@@ -29,6 +29,10 @@ const LONGEST_REQUEST_ID: usize = 128;
 #[derive(Clone, Copy)]
 struct Answered(&'static Route);
 
+/// Marks an answer whose body is a page for people, and stays as it is.
+#[derive(Clone, Copy)]
+pub(super) struct AsPage;
+
 /// Admits a request to its handler.
 pub(super) async fn enter(
     State((api, route)): State<(Api, &'static Route)>,
@@ -54,7 +58,7 @@ async fn admitted(
     }
     let work = async {
         // Probes must be answered while everything else waits.
-        let _turn = if route.open {
+        let _turn = if route.probe {
             None
         } else {
             let turn = api.inner.turns.acquire().await;
@@ -105,11 +109,12 @@ pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next)
 
     let mut response = next.run(request).instrument(span.clone()).await;
 
+    let is_page = response.extensions_mut().remove::<AsPage>().is_some();
     let failure = response
         .extensions_mut()
         .remove::<Failure>()
         .or_else(|| unnamed(response.status()));
-    if let Some(failure) = &failure {
+    if let Some(failure) = failure.as_ref().filter(|_| !is_page) {
         write_problem(&mut response, failure, &id);
     }
     let headers = response.headers_mut();

@@ -7,14 +7,17 @@
 //! kinds is in `resource`. `declare` makes a stored object of a spec and its secrets.
 //!
 //! What holds:
-//! * Every route but the four of probes and documents needs the token.
+//! * Every route needs the token, but for the four of probes and documents, and the two pages of a consent: those are for
+//!   people without the token, and take nothing that Zoom did not give to the browser that they were begun in.
 //! * No body, no query and no secret is logged or echoed. What a store or a vault says inside is logged under the
 //!   request's id; the caller gets the code and what to do.
 //! * An object is stored after everything about it was checked, or not at all.
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
+mod backfills;
 mod body;
+mod consent;
 mod dead_letters;
 mod declare;
 mod engine;
@@ -36,11 +39,20 @@ mod zoom_check;
 use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
+use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
 pub use self::{route::router, serve::serve};
-use crate::{clock::Clock, config::Config, http::Http, store::Store, telemetry::Telemetry, vault::Vault};
+use crate::{
+    clock::Clock,
+    config::Config,
+    credential::{Accepted, Departure},
+    http::Http,
+    store::{Store, catalog::SealedSecret},
+    telemetry::Telemetry,
+    vault::Vault,
+    zoom::Begun,
+};
 
 /// How many requests are worked on at once; others wait for their turn.
 const PARALLEL_REQUESTS: usize = 64;
@@ -65,6 +77,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Asks Zoom whether a source can be read.
     pub source_check: Arc<dyn SourceCheck>,
+    /// Takes people's consents.
+    pub consents: Arc<dyn Consents>,
     /// Tells the workers to look again; called after each change.
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// What keeps the workers from working, in words; `None` while they work. Decides `/readyz` beside the store.
@@ -82,6 +96,8 @@ pub struct Limits {
     pub shutdown_deadline: Duration,
     /// Zoom requests a day and account, where Zoom names no limit.
     pub daily_request_budget: u32,
+    /// Knows the labels that events can have.
+    pub labeller: Labeller,
 }
 
 impl From<&Config> for Limits {
@@ -91,6 +107,7 @@ impl From<&Config> for Limits {
             file_roots: config.egress.file_roots.clone(),
             shutdown_deadline: config.server.shutdown_deadline,
             daily_request_budget: config.zoom.daily_request_budget,
+            labeller: config.labels.labeller.clone(),
         }
     }
 }
@@ -100,10 +117,42 @@ impl From<&Config> for Limits {
 pub trait SourceCheck: Send + Sync {
     /// Gets a token, then one row of each report that the spec names. Answers each log type of the spec, with what
     /// Zoom refuses where it does.
-    async fn check(&self, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)>;
+    async fn check(&self, id: &str, spec: &SourceSpec, secret: &Secret)
+    -> Vec<(LogType, Option<CheckFault>)>;
 
     /// Under which name the store counts the requests of the source's Zoom account.
     fn budget_account(&self, spec: &SourceSpec) -> String;
+}
+
+/// Takes the consents that sources with `authorization_code` need.
+#[async_trait]
+pub trait Consents: Send + Sync {
+    /// Where to send the browser, and what it must bring back.
+    fn begin(&self, spec: &SourceSpec) -> Result<Begun, CheckFault>;
+
+    /// Exchanges the code that the browser brought back, and stores what Zoom gives for it.
+    async fn accept(&self, answer: Answered<'_>) -> Result<Accepted, CheckFault>;
+
+    /// What it will take to end the consent of a source that is about to be removed.
+    async fn departure(&self, id: &str, spec: &SourceSpec, sealed: &[SealedSecret]) -> Option<Departure>;
+
+    /// Ends a consent at Zoom, as well as it goes.
+    async fn revoke(&self, departure: Departure);
+}
+
+/// What a browser brought back from Zoom, for a source.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    /// The source's id.
+    pub id: &'a str,
+    /// Its spec.
+    pub spec: &'a SourceSpec,
+    /// Its app's secret.
+    pub secret: Secret,
+    /// The code.
+    pub code: Secret,
+    /// What proves that it was we who asked for it.
+    pub verifier: Secret,
 }
 
 /// Why a report cannot be read.

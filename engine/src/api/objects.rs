@@ -40,7 +40,10 @@ pub(super) async fn list<S: Resource>(
     let more = objects.len() > limit as usize;
     objects.truncate(limit as usize);
     let next = objects.last().filter(|_| more).map(|object| object.id.clone());
-    let items = objects.into_iter().map(declare::view).collect::<Result<_, _>>()?;
+    let mut items = Vec::with_capacity(objects.len());
+    for object in objects {
+        items.push(declare::view(&api, object).await?);
+    }
     Ok(Answer(Items { items, next }))
 }
 
@@ -68,7 +71,7 @@ pub(super) async fn create<S: Resource>(
         Created::Before(object) => (StatusCode::OK, object),
     };
     let location = format!("/v1/{}/{}", S::KIND.path(), object.id);
-    let mut response = shown::<S>(status, object)?;
+    let mut response = shown::<S>(&api, status, object).await?;
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -80,7 +83,8 @@ pub(super) async fn get<S: Resource>(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let object = api.store.object(S::KIND, &id).await?;
-    shown::<S>(StatusCode::OK, object.ok_or_else(|| Failure::absent(S::KIND))?)
+    let object = object.ok_or_else(|| Failure::absent(S::KIND))?;
+    shown::<S>(&api, StatusCode::OK, object).await
 }
 
 pub(super) async fn replace<S: Resource>(
@@ -91,7 +95,7 @@ pub(super) async fn replace<S: Resource>(
 ) -> Result<Response, Failure> {
     let expected = if_match(&headers)?;
     let object = declare::replace(&api, &id, &body.value, expected.as_deref()).await?;
-    shown::<S>(StatusCode::OK, object)
+    shown::<S>(&api, StatusCode::OK, object).await
 }
 
 pub(super) async fn remove<S: Resource>(
@@ -112,9 +116,9 @@ pub(super) async fn compare<S: Resource>(
     Ok(Answer(declare::compare::<S>(&api, &id, &body.value).await?))
 }
 
-fn shown<S: Resource>(status: StatusCode, object: Object) -> Result<Response, Failure> {
+async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {
     let etag = HeaderValue::from_str(&format!("\"{}\"", object.generation))
         .map_err(|error| Failure::internal(error.to_string()))?;
-    let view: View<S> = declare::view(object)?;
+    let view: View<S> = declare::view(api, object).await?;
     Ok((status, [(header::ETAG, etag)], Answer(view)).into_response())
 }

@@ -3,19 +3,24 @@
 use std::path::{Component, Path};
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, Code, DestinationSpec, LogType, Secret, SourceSpec, Spec, Violation};
+use engine_api::{
+    AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec,
+    Violation, label::UNCLASSIFIED,
+};
+use tracing::warn;
 use url::Url;
 
 use super::{
-    Api, CheckFault,
+    Api, CheckFault, consent, declare,
     failure::{Breach, Failure},
     secrets::Merged,
 };
+use crate::{credential::Departure, model::Day};
 
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
 pub(super) trait Resource: Spec {
-    /// Where the spec wants the engine to reach or write and it may not.
+    /// What the spec wants of this engine and cannot have: an address, a path, a label.
     fn out_of_reach(&self, _api: &Api) -> Vec<Breach> {
         Vec::new()
     }
@@ -26,8 +31,24 @@ pub(super) trait Resource: Spec {
     }
 
     /// Tries the object out before it is stored, where its spec wants that and the change calls for it.
-    async fn verify(&self, _api: &Api, _before: Option<&Self>, _secrets: &Merged) -> Result<(), Failure> {
+    async fn verify(
+        &self,
+        _api: &Api,
+        _id: &str,
+        _before: Option<&Self>,
+        _secrets: &Merged,
+    ) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// The consent that the object needs, where it needs one.
+    async fn consent(&self, _api: &Api, _id: &str) -> Result<Option<ConsentStatus>, Failure> {
+        Ok(None)
+    }
+
+    /// What it will take to end the object's consent, once it is removed.
+    async fn departure(_api: &Api, _id: &str) -> Option<Departure> {
+        None
     }
 
     /// Forgets what is shown of an object that was removed.
@@ -37,21 +58,33 @@ pub(super) trait Resource: Spec {
 #[async_trait]
 impl Resource for SourceSpec {
     fn frozen(&self, before: &Self) -> Vec<Violation> {
-        if self.account_id == before.account_id {
-            return Vec::new();
-        }
-        vec![Violation {
-            field: "account_id".to_owned(),
-            message: "cannot be changed: another account is another source, so create a new one".to_owned(),
-        }]
+        let changed = [
+            ("account_id", self.account_id != before.account_id),
+            ("cloud", self.cloud != before.cloud),
+        ];
+        let changed = changed.into_iter().filter(|(_, changed)| *changed);
+        changed
+            .map(|(field, _)| Violation {
+                field: field.to_owned(),
+                message: "cannot be changed: another account is another source, so create a new one"
+                    .to_owned(),
+            })
+            .collect()
     }
 
-    async fn verify(&self, api: &Api, before: Option<&Self>, secrets: &Merged) -> Result<(), Failure> {
+    async fn verify(
+        &self,
+        api: &Api,
+        id: &str,
+        before: Option<&Self>,
+        secrets: &Merged,
+    ) -> Result<(), Failure> {
         let untried = before.is_none_or(|before| {
             !before.verify
                 || secrets.changed("client_secret")
                 || self.client_secret_ref != before.client_secret_ref
                 || self.client_id != before.client_id
+                || self.authorization != before.authorization
                 || !self.log_types.is_subset(&before.log_types)
         });
         if !self.verify || !untried {
@@ -62,8 +95,20 @@ impl Resource for SourceSpec {
                 "a source without a secret was about to be verified",
             ));
         };
-        let breaches = breaches(self, ask(api, self, secret).await);
-        Failure::all(breaches)
+        let mut answers = ask(api, id, self, secret).await;
+        // What only a consent can bring is no reason to refuse the spec that the consent needs.
+        answers.retain(|(_, fault)| fault.as_ref().is_none_or(|fault| !waits_for_consent(fault.code)));
+        Failure::all(breaches(self, answers))
+    }
+
+    async fn consent(&self, api: &Api, id: &str) -> Result<Option<ConsentStatus>, Failure> {
+        consent::status(api, id, self).await
+    }
+
+    async fn departure(api: &Api, id: &str) -> Option<Departure> {
+        let (object, sealed) = api.store.object_with_secrets(Self::KIND, id).await.ok()??;
+        let spec: Self = declare::parse(&object).ok()?;
+        api.consents.departure(id, &spec, &sealed).await
     }
 
     fn forget(api: &Api, id: &str) {
@@ -72,8 +117,27 @@ impl Resource for SourceSpec {
 }
 
 /// Asks Zoom about every log type of a source.
-pub(super) async fn ask(api: &Api, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
-    api.source_check.check(spec, secret).await
+pub(super) async fn ask(
+    api: &Api,
+    id: &str,
+    spec: &SourceSpec,
+    secret: &Secret,
+) -> Vec<(LogType, Option<CheckFault>)> {
+    let answers = api.source_check.check(id, spec, secret).await;
+    // One report request for each log type; a store that cannot count them is no reason to refuse what Zoom grants.
+    let account = api.source_check.budget_account(spec);
+    let (today, made) = (Day::of(api.clock.now()), answers.len() as u64);
+    if let Err(error) = api.store.count_requests(&account, today, made).await {
+        warn!(error = error.chain(), "cannot count the requests of a check");
+    }
+    answers
+}
+
+fn waits_for_consent(code: Code) -> bool {
+    matches!(
+        code,
+        Code::PendingAuthorization | Code::ReauthorizationRequired | Code::ZoomOwnerGone
+    )
 }
 
 /// What Zoom refuses, each at its field; a reason that holds for both log types is told once.
@@ -101,7 +165,9 @@ fn field_of(code: Code) -> Option<&'static str> {
     match code {
         Code::ZoomInvalidCredentials => Some("client_secret"),
         Code::ZoomUnknownAccount | Code::ZoomPlanTooLow => Some("account_id"),
-        Code::ZoomAppDisabled | Code::ZoomWrongAppType => Some("client_id"),
+        Code::ZoomAppDisabled | Code::ZoomOwnerGone | Code::ZoomTokenRefused | Code::ZoomWrongAppType => {
+            Some("client_id")
+        }
         Code::ZoomMissingScope | Code::ZoomMissingPermission => Some("log_types"),
         _ => None,
     }
@@ -115,7 +181,8 @@ impl Resource for DestinationSpec {
             .http
             .as_ref()
             .and_then(|http| refused_address(api, "http.url", &http.url));
-        file.into_iter().chain(http).collect()
+        let labels = self.only.iter().flat_map(|only| unknown_labels(api, only));
+        file.into_iter().chain(http).chain(labels).collect()
     }
 
     fn forget(api: &Api, id: &str) {
@@ -132,6 +199,27 @@ impl Resource for AlarmChannelSpec {
             .into_iter()
             .collect()
     }
+}
+
+/// Labels that no rule of this engine adds: events with them will never come, and most likely one was mistyped.
+fn unknown_labels(api: &Api, only: &Only) -> Vec<Breach> {
+    let labeller = &api.limits.labeller;
+    let known = labeller.all().iter().map(|label| &**label).chain([UNCLASSIFIED]);
+    let known: Vec<_> = known.map(|label| format!("`{label}`")).collect();
+    let unknown = only
+        .labels
+        .iter()
+        .flatten()
+        .filter(|label| !labeller.knows(label));
+    let breach = |label: &String| {
+        let detail = format!(
+            "names `{label}`, a label that no rule of this engine adds: choose among {}, or first add a rule for it to \
+             `labels.rules` in the engine's configuration",
+            known.join(", ")
+        );
+        Breach::new(Code::InvalidSpec, "only.labels", detail)
+    };
+    unknown.map(breach).collect()
 }
 
 /// Judges a path by its text alone; whether a link leads out of a root, the destination sees when it writes.

@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) path: String,
     /// Whether it answers without a token.
     pub(super) open: bool,
+    /// Whether it answers without waiting for a turn.
+    pub(super) probe: bool,
     pub(super) handler: fn() -> MethodRouter<Api>,
     /// The group it is shown in.
     pub(super) tag: &'static str,
@@ -83,6 +85,7 @@ impl Route {
             method,
             path: path.into(),
             open: false,
+            probe: false,
             handler,
             tag,
             operation: operation.into(),
@@ -97,6 +100,11 @@ impl Route {
     pub(super) fn open(mut self) -> Self {
         self.open = true;
         self
+    }
+
+    pub(super) fn probe(mut self) -> Self {
+        self.probe = true;
+        self.open()
     }
 
     pub(super) fn with(mut self, parameters: &[Parameter]) -> Self {

@@ -26,7 +26,7 @@ pub(super) async fn check(
         )
     })?;
     let now = api.clock.now();
-    let feeds: Vec<_> = ask(&api, &spec, secret)
+    let feeds: Vec<_> = ask(&api, &id, &spec, secret)
         .await
         .into_iter()
         .map(|(log_type, fault)| FeedCheck {

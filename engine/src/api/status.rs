@@ -7,12 +7,12 @@ use axum::{
     extract::{Path, State},
 };
 use engine_api::{
-    AlarmChannelId, ChannelStatus, Code, DestinationId, DestinationStatus, FeedStatus, Health, Kind,
+    AlarmChannelId, ChannelStatus, Code, Consent, DestinationId, DestinationStatus, FeedStatus, Health, Kind,
     SourceId, SourceSpec, SourceStatus, Trouble,
 };
 use jiff::Timestamp;
 
-use super::{Api, declare, failure::Failure};
+use super::{Api, consent, declare, failure::Failure};
 use crate::{model::Day, store::FeedRow};
 
 pub(super) async fn source(
@@ -38,6 +38,17 @@ pub(super) async fn source(
         let mine = deliveries.extract_if(.., |(log_type, _)| *log_type == feed.log_type);
         feed.deliveries = mine.map(|(_, delivery)| delivery).collect();
     }
+    let consent = consent::status(&api, id.as_str(), &spec).await?;
+    if let Some(consent) = &consent {
+        // The feeds find it out at their next poll; whoever asks is told now.
+        for feed in feeds.iter_mut().filter(|feed| feed.health != Health::Disabled) {
+            match consent.state {
+                Consent::PendingAuthorization => feed.health = Health::PendingAuthorization,
+                Consent::ReauthorizationRequired => feed.health = Health::ReauthorizationRequired,
+                Consent::Authorized => {}
+            }
+        }
+    }
     let account = api.source_check.budget_account(&spec);
     let budget = api.store.budget(&account, Day::of(now)).await?;
     Ok(Json(SourceStatus {
@@ -47,7 +58,14 @@ pub(super) async fn source(
             .map(|feed| feed.health)
             .max()
             .unwrap_or(Health::Pending),
-        budget_remaining: Some(budget.left(api.limits.daily_request_budget.into())),
+        consent,
+        budget_remaining: Some(
+            budget.left(
+                spec.daily_request_budget
+                    .unwrap_or(api.limits.daily_request_budget)
+                    .into(),
+            ),
+        ),
         feeds,
     }))
 }
@@ -107,11 +125,14 @@ fn health(active: bool, trouble: Option<&Trouble>, worked_before: bool) -> Healt
     };
     match Code::from_word(&trouble.code) {
         Some(Code::BudgetExhausted) => Health::BudgetExhausted,
+        Some(Code::PendingAuthorization) => Health::PendingAuthorization,
+        Some(Code::ReauthorizationRequired) => Health::ReauthorizationRequired,
         // May pass by itself; everything else waits for somebody.
         Some(
             Code::ZoomUnavailable
             | Code::ZoomRateLimited
             | Code::ZoomMalformed
+            | Code::ZoomReadRestarted
             | Code::StoreUnavailable
             | Code::TimedOut
             | Code::Internal,
@@ -141,6 +162,8 @@ mod tests {
             (Code::BudgetExhausted, Health::BudgetExhausted),
             (Code::ZoomUnavailable, Health::Degraded),
             (Code::ZoomInvalidCredentials, Health::Failing),
+            (Code::PendingAuthorization, Health::PendingAuthorization),
+            (Code::ReauthorizationRequired, Health::ReauthorizationRequired),
             (Code::SecretRefUnreadable, Health::Failing),
         ] {
             assert_eq!(health(true, Some(&trouble(code)), true), expected, "{code}");

@@ -7,19 +7,19 @@ use axum::{
     routing::{MethodRouter, delete, get, post, put},
 };
 use engine_api::{
-    AlarmChannelSpec, ChannelStatus, CheckReport, Code, CompareRequest, CompareResult, DeadLetterView,
-    DestinationSpec, DestinationStatus, EngineView, Items, Kind, ReplayRequest, ReplayResult, SourceSpec,
-    SourceStatus, View,
+    AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareRequest,
+    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, Items, Kind,
+    ReplayRequest, ReplayResult, SourceSpec, SourceStatus, View,
 };
 use schemars::JsonSchema;
 
 use super::{
-    Api, dead_letters, engine, objects,
+    Api, backfills, consent, dead_letters, engine, objects,
     resource::Resource,
     route::{Parameter, Route, parameter},
     sources, status,
 };
-use crate::telemetry::Telemetry;
+use crate::{credential::CALLBACK_PATH, telemetry::Telemetry};
 
 const ID: Parameter = parameter::<String>("path", "id", "The object's id.");
 const AFTER: Parameter = parameter::<String>(
@@ -45,6 +45,7 @@ pub(super) fn table() -> &'static [Route] {
         let mut table = probes();
         table.extend(objects::<SourceSpec>("sources", "source"));
         table.extend(of_sources());
+        table.extend(of_backfills());
         table.push(status_of::<SourceStatus>(Kind::Source, "source", || {
             get(status::source)
         }));
@@ -61,6 +62,7 @@ pub(super) fn table() -> &'static [Route] {
             || get(status::channel),
         ));
         table.extend(of_dead_letters());
+        table.extend(of_consents());
         table
     });
     &TABLE
@@ -74,7 +76,7 @@ fn probes() -> Vec<Route> {
         new("/healthz", "get_health", "Whether the process answers", || {
             get(engine::healthz)
         })
-        .open()
+        .probe()
         .answers_in::<String>(StatusCode::OK, "It does.", "text/plain"),
         new(
             "/readyz",
@@ -82,7 +84,7 @@ fn probes() -> Vec<Route> {
             "Whether the store can be written and the workers work",
             || get(engine::readyz),
         )
-        .open()
+        .probe()
         .answers_in::<String>(StatusCode::OK, "Both do.", "text/plain"),
         new(
             "/metrics",
@@ -90,7 +92,7 @@ fn probes() -> Vec<Route> {
             "What the engine counts, for Prometheus",
             || get(engine::metrics),
         )
-        .open()
+        .probe()
         .answers_in::<String>(
             StatusCode::OK,
             "All metrics, as OpenMetrics text.",
@@ -99,7 +101,7 @@ fn probes() -> Vec<Route> {
         new("/openapi.json", "get_openapi", "This document", || {
             get(engine::openapi)
         })
-        .open()
+        .probe()
         .answers::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document."),
         new("/v1/engine", "get_engine", "The engine itself", || {
             get(engine::view)
@@ -223,10 +225,13 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
 }
 
 /// What a check of a source may find.
-const ZOOM_REFUSES: [Code; 12] = [
+const ZOOM_REFUSES: [Code; 15] = [
     Code::ZoomInvalidCredentials,
     Code::ZoomUnknownAccount,
     Code::ZoomAppDisabled,
+    Code::ZoomOwnerGone,
+    Code::ZoomTokenRefused,
+    Code::ZoomReadRestarted,
     Code::ZoomWrongAppType,
     Code::ZoomMissingScope,
     Code::ZoomMissingPermission,
@@ -269,6 +274,60 @@ fn of_sources() -> Vec<Route> {
         })
         .answers_empty(StatusCode::ACCEPTED, "It will be polled at once.")
         .refuses(&[Code::InvalidSpec]),
+    ]
+}
+
+fn of_backfills() -> Vec<Route> {
+    let all = "/v1/sources/{id}/backfills";
+    let new = |method, path: &str, operation: &str, summary: &str, handler| {
+        Route::new(method, path, "sources", operation, summary, handler).refuses(&[Code::NotFound])
+    };
+    let backfill = parameter::<String>("path", "backfill", "The backfill's id.");
+    let location = parameter::<String>("header", "Location", "The backfill's path.");
+    vec![
+        new(
+            Method::GET,
+            all,
+            "list_backfills",
+            "List the backfills of one source with their progress, in the order of their ids",
+            || get(backfills::list),
+        )
+        .with(&[ID, AFTER, LIMIT])
+        .answers::<Items<BackfillView>>(StatusCode::OK, "One page.")
+        .refuses(&[Code::MalformedRequest]),
+        new(
+            Method::POST,
+            all,
+            "create_backfill",
+            "Collect a range of days; of days that were collected before, only what is missing",
+            || post(backfills::create),
+        )
+        .with(&[ID])
+        .takes::<BackfillRequest>()
+        .answers::<BackfillView>(
+            StatusCode::CREATED,
+            "It will be read behind what is new, oldest day first.",
+        )
+        .heading(&[location])
+        .refuses(&[Code::InvalidSpec, Code::MalformedRequest]),
+        new(
+            Method::GET,
+            &format!("{all}/{{backfill}}"),
+            "get_backfill",
+            "Show how far one backfill is",
+            || get(backfills::get),
+        )
+        .with(&[ID, backfill])
+        .answers::<BackfillView>(StatusCode::OK, "Its progress in each log type."),
+        new(
+            Method::POST,
+            &format!("{all}/{{backfill}}/cancel"),
+            "cancel_backfill",
+            "End one backfill where it stands; what it collected stays",
+            || post(backfills::cancel),
+        )
+        .with(&[ID, backfill])
+        .answers::<BackfillView>(StatusCode::OK, "It goes no further."),
     ]
 }
 
@@ -329,5 +388,52 @@ fn of_dead_letters() -> Vec<Route> {
         .with(&[ID])
         .answers::<ReplayResult>(StatusCode::OK, "It is queued.")
         .refuses(&[Code::NotFound]),
+    ]
+}
+
+/// What a page about a consent may tell beside what Zoom itself may refuse.
+const CONSENT_ENDS: [Code; 9] = [
+    Code::NotFound,
+    Code::MissingSecret,
+    Code::ConsentDenied,
+    Code::ConsentMismatch,
+    Code::ConsentExpired,
+    Code::ConsentUsed,
+    Code::ZoomCodeRefused,
+    Code::ZoomRedirectMismatch,
+    Code::ZoomOtherAccount,
+];
+
+/// The pages for people; their errors are pages, too.
+fn of_consents() -> Vec<Route> {
+    let new = |path: &str, operation: &str, summary: &str, handler| {
+        Route::new(Method::GET, path, "consents", operation, summary, handler).open()
+    };
+    let sent = |name, text| parameter::<String>("query", name, text);
+    vec![
+        new(
+            "/sources/{id}/authorize",
+            "begin_consent",
+            "The page on which somebody lets a source in to Zoom",
+            || get(consent::authorize),
+        )
+        .with(&[ID])
+        .answers_in::<String>(StatusCode::OK, "A page with the way to Zoom.", "text/html")
+        .refuses(&[Code::NotFound]),
+        new(
+            CALLBACK_PATH,
+            "end_consent",
+            "The page to which Zoom sends the browser back",
+            || get(consent::callback),
+        )
+        .with(&[
+            sent("state", "What the consent was begun with."),
+            sent("code", "What Zoom gives, where somebody consented."),
+            sent("error", "What Zoom says, where nobody did."),
+            sent("error_description", "The same in words."),
+        ])
+        .answers_in::<String>(StatusCode::OK, "A page that says what was verified.", "text/html")
+        .refuses(&CONSENT_ENDS)
+        .refuses(&ZOOM_REFUSES),
     ]
 }

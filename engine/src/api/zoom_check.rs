@@ -1,32 +1,87 @@
-//! Asking Zoom on behalf of a spec that is not stored yet.
+//! Asking Zoom on behalf of the API: about a spec that is not stored yet, and for people's consents.
 
 use async_trait::async_trait;
 use engine_api::{LogType, Secret, SourceSpec};
 
-use super::{CheckFault, SourceCheck};
-use crate::zoom::{Credential, Zoom};
+use super::{Answered, CheckFault, Consents, SourceCheck};
+use crate::{
+    credential::{Accepted, Credentials, Departure, Unusable},
+    store::catalog::SealedSecret,
+    zoom::{self, Begun},
+};
 
-#[async_trait]
-impl SourceCheck for Zoom {
-    async fn check(&self, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
-        let credential = Credential {
-            account_id: spec.account_id.clone(),
-            client_id: spec.client_id.clone(),
-            client_secret: secret.clone(),
-        };
-        let verdicts = Self::check(self, &credential, spec.log_types.iter().copied()).await;
-        let fault = |error: crate::zoom::Error| CheckFault {
+impl From<zoom::Error> for CheckFault {
+    fn from(error: zoom::Error) -> Self {
+        Self {
             code: error.code(),
             detail: error.to_string(),
             field: None,
+        }
+    }
+}
+
+impl From<Unusable> for CheckFault {
+    fn from(unusable: Unusable) -> Self {
+        Self {
+            code: unusable.code,
+            detail: unusable.detail,
+            field: None,
+        }
+    }
+}
+
+#[async_trait]
+impl SourceCheck for Credentials {
+    async fn check(
+        &self,
+        id: &str,
+        spec: &SourceSpec,
+        secret: &Secret,
+    ) -> Vec<(LogType, Option<CheckFault>)> {
+        let log_types = spec.log_types.iter().copied();
+        let credential = match self.with_secret(id, spec, secret.clone()).await {
+            Ok(credential) => credential,
+            Err(unusable) => {
+                let fault = CheckFault::from(unusable);
+                return log_types
+                    .map(|log_type| (log_type, Some(fault.clone())))
+                    .collect();
+            }
         };
+        let verdicts = self.zoom().check(&credential, log_types).await;
         verdicts
             .into_iter()
-            .map(|(log_type, verdict)| (log_type, verdict.err().map(fault)))
+            .map(|(log_type, verdict)| (log_type, verdict.err().map(CheckFault::from)))
             .collect()
     }
 
     fn budget_account(&self, spec: &SourceSpec) -> String {
-        self.budget_key(&spec.account_id)
+        self.zoom().budget_key(spec.cloud, spec.account_key())
+    }
+}
+
+#[async_trait]
+impl Consents for Credentials {
+    fn begin(&self, spec: &SourceSpec) -> Result<Begun, CheckFault> {
+        Ok(Self::begin(self, spec)?)
+    }
+
+    async fn accept(&self, answer: Answered<'_>) -> Result<Accepted, CheckFault> {
+        let Answered {
+            id,
+            spec,
+            secret,
+            code,
+            verifier,
+        } = answer;
+        Ok(Self::accept(self, id, spec, secret, code, verifier).await?)
+    }
+
+    async fn departure(&self, id: &str, spec: &SourceSpec, sealed: &[SealedSecret]) -> Option<Departure> {
+        Self::departure(self, id, spec, sealed).await
+    }
+
+    async fn revoke(&self, departure: Departure) {
+        Self::revoke(self, departure).await;
     }
 }

@@ -13,6 +13,8 @@ pub enum Form {
     Boolean,
     /// A list of texts; in the environment, separated by commas.
     List,
+    /// A list of tables, each under `[[its.path]]`; in the environment, a JSON array of objects.
+    Tables,
 }
 
 impl Form {
@@ -23,6 +25,7 @@ impl Form {
             Self::Integer => "a whole number",
             Self::Boolean => "`true` or `false`",
             Self::List => "a list of texts",
+            Self::Tables => "a list of tables (in a variable, a JSON array of objects)",
         }
     }
 }
@@ -49,7 +52,7 @@ const fn key(path: &'static str, form: Form, default: &'static str, help: &'stat
     }
 }
 
-use Form::{Boolean, Integer, List, Text};
+use Form::{Boolean, Integer, List, Tables, Text};
 
 /// All keys, in the order in which they are documented.
 pub const KEYS: &[Key] = &[
@@ -129,7 +132,19 @@ pub const KEYS: &[Key] = &[
         "zoom.oauth_url",
         Text,
         "https://zoom.us",
-        "Where Zoom hands out access tokens.",
+        "Where people consent, and Zoom hands out access tokens.",
+    ),
+    key(
+        "zoom.government_api_url",
+        Text,
+        "https://api.zoomgov.com",
+        "Where the API of Zoom for Government is, for sources with `cloud = \"government\"`.",
+    ),
+    key(
+        "zoom.government_oauth_url",
+        Text,
+        "https://zoomgov.com",
+        "Where people consent, and Zoom for Government hands out access tokens.",
     ),
     key(
         "zoom.request_timeout",
@@ -138,22 +153,28 @@ pub const KEYS: &[Key] = &[
         "The longest that one request to Zoom may take.",
     ),
     key(
+        "zoom.day_zone",
+        Text,
+        "UTC",
+        "The time zone whose days Zoom's reports mean by `from` and `to`, such as `Asia/Tokyo`. Zoom does not document it.",
+    ),
+    key(
         "zoom.daily_request_budget",
         Integer,
         "10000",
-        "How many report requests a day may be spent on each Zoom account, where Zoom itself names no limit.",
+        "How many report requests a day may be spent on each Zoom account, for sources that do not say it themselves.",
     ),
     key(
         "zoom.late_window",
         Text,
         "48h",
-        "How far back each sweep reads again for rows that Zoom shows late.",
+        "How far back each sweep reads again for rows that Zoom shows late, up to `7d`, for sources that do not say it themselves.",
     ),
     key(
         "zoom.sweep_interval",
         Text,
         "1h",
-        "How often the late window is swept.",
+        "How often the late window is swept, for sources that do not say it themselves.",
     ),
     key(
         "zoom.max_parallel_polls",
@@ -184,6 +205,18 @@ pub const KEYS: &[Key] = &[
         Text,
         "0s",
         "How far the engine's clock runs ahead of the machine's. For drills: a drop-off alarm can be seen without waiting for it.",
+    ),
+    key(
+        "labels.disabled",
+        List,
+        "",
+        "The ids of built-in label rules that are switched off.",
+    ),
+    key(
+        "labels.rules",
+        Tables,
+        "",
+        "Label rules beside the built-in ones; one with a built-in rule's id takes its place.",
     ),
     key(
         "egress.allow_private_addresses",
@@ -259,6 +292,14 @@ impl Key {
             .min_by_key(|(distance, _)| *distance)
             .and_then(|(distance, key)| (distance <= 1 + path.len() / 4).then_some(key))
     }
+}
+
+/// The name that was probably meant by one that is none.
+pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (edits(name, known), known))
+        .min()
+        .and_then(|(distance, known)| (distance <= 1 + name.len() / 4).then_some(known))
 }
 
 /// How many letters must be put in, taken out or changed to make one text of the other.

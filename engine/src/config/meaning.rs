@@ -8,11 +8,12 @@ use std::{
 };
 
 use engine_api::Spelling as _;
+use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::{Host, Url};
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
     raw::Value,
 };
 
@@ -49,8 +50,12 @@ pub(super) fn read(
             .is_some_and(|egress| egress.allow_private_addresses),
     );
     let delivery = delivery(&mut reader);
-    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=31 * DAY);
+    // Ten years hold every kind of month and a leap day, for drills over the edges of the calendar.
+    let clock_ahead = reader.duration("clock.ahead", Duration::ZERO..=3_660 * DAY);
     let log = log(&mut reader);
+    #[cfg(feature = "crash-points")]
+    let crash_at = crash_at(variables, reader.problems);
+    let labels = labels::read(raw, problems);
     Some(Config {
         data_dir: data_dir?,
         server: server?,
@@ -62,7 +67,28 @@ pub(super) fn read(
         clock_ahead: clock_ahead?,
         egress: egress?,
         log: log?,
+        #[cfg(feature = "crash-points")]
+        crash_at,
+        labels: labels?,
     })
+}
+
+/// Where a test lets the engine die; not a key, since no release knows of it.
+#[cfg(feature = "crash-points")]
+fn crash_at(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Option<crate::crash::At> {
+    let name = crate::crash::ARM_VARIABLE;
+    let (_, value) = variables.iter().find(|(variable, _)| variable == name)?;
+    value
+        .to_string_lossy()
+        .parse()
+        .map_err(|message| {
+            problems.push(Problem {
+                place: super::Place::Variable(name.to_owned()),
+                path: String::new(),
+                message,
+            });
+        })
+        .ok()
 }
 
 fn server(reader: &mut Reader<'_>) -> Option<Server> {
@@ -148,15 +174,21 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
 fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> {
     let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
     let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
+    let government_api_url = reader.zoom_url("zoom.government_api_url", allow_private_addresses);
+    let government_oauth_url = reader.zoom_url("zoom.government_oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
+    let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
-    let late_window = reader.duration("zoom.late_window", HOUR..=30 * DAY);
+    let late_window = reader.duration("zoom.late_window", HOUR..=7 * DAY);
     let sweep_interval = reader.duration("zoom.sweep_interval", SECOND..=DAY);
     let max_parallel_polls = reader.integer("zoom.max_parallel_polls", 1..=10_000);
     Some(Zoom {
         api_url: api_url?,
         oauth_url: oauth_url?,
+        government_api_url: government_api_url?,
+        government_oauth_url: government_oauth_url?,
         request_timeout: request_timeout?,
+        day_zone: day_zone?,
         daily_request_budget: daily_request_budget?,
         late_window: late_window?,
         sweep_interval: sweep_interval?,
@@ -244,14 +276,14 @@ impl Reader<'_> {
     fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) => String::new(),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
     fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) => Vec::new(),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
         }
     }
 
@@ -278,6 +310,16 @@ impl Reader<'_> {
             }
             Err(message) => self.problem(path, message),
         }
+    }
+
+    fn zone(&mut self, path: &str) -> Option<TimeZone> {
+        let text = self.text(path);
+        TimeZone::get(&text).ok().or_else(|| {
+            self.problem(
+                path,
+                format!("`{text}` is no time zone: use a name such as `UTC` or `Asia/Tokyo`"),
+            )
+        })
     }
 
     /// A path; a relative one is taken from the data directory.

@@ -8,8 +8,10 @@
 //! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
 
 mod keys;
+mod labels;
 mod meaning;
 mod raw;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,8 @@ use std::{
     time::Duration,
 };
 
+use engine_api::label::Labeller;
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
@@ -51,6 +55,11 @@ pub struct Config {
     pub egress: Egress,
     /// What the engine says.
     pub log: Log,
+    /// Where a test lets the engine die.
+    #[cfg(feature = "crash-points")]
+    pub crash_at: Option<crate::crash::At>,
+    /// How events are labelled.
+    pub labels: Labels,
 }
 
 /// The API.
@@ -98,10 +107,16 @@ pub struct Store {
 pub struct Zoom {
     /// Where Zoom's API is.
     pub api_url: Url,
-    /// Where Zoom hands out access tokens.
+    /// Where people consent, and Zoom hands out access tokens.
     pub oauth_url: Url,
+    /// Where the API of Zoom for Government is.
+    pub government_api_url: Url,
+    /// Where people consent, and Zoom for Government hands out access tokens.
+    pub government_oauth_url: Url,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's reports mean.
+    pub day_zone: TimeZone,
     /// Report requests a day and Zoom account, where Zoom names no limit.
     pub daily_request_budget: u32,
     /// How far back a sweep reads.
@@ -143,6 +158,13 @@ pub struct Log {
     pub level: Level,
 }
 
+/// How events are labelled.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// The built-in rules that are not switched off, and the user's own.
+    pub labeller: Labeller,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -164,21 +186,7 @@ impl Config {
         let Some(path) = file else {
             return Self::parse(None, variables);
         };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("failed to read the configuration file: {error}");
-            let place = Place::File {
-                name: name.clone(),
-                line: 0,
-            };
-            Invalid {
-                problems: vec![Problem {
-                    place,
-                    path: String::new(),
-                    message,
-                }],
-            }
-        })?;
+        let (name, text) = text_of(path)?;
         Self::parse(Some((&name, &text)), variables)
     }
 
@@ -203,6 +211,39 @@ impl Config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(Invalid { problems }),
         }
+    }
+}
+
+impl Labels {
+    /// Reads the section `labels` of a file, and nothing else: neither its other keys nor the environment.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load(file: &Path) -> Result<Self, Invalid> {
+        let (name, text) = text_of(file)?;
+        let mut problems = Vec::new();
+        let mut raw = RawConfig::default();
+        raw.add_file(&name, &text, &mut problems);
+        match labels::read(&raw, &mut problems) {
+            Some(labels) if problems.is_empty() => Ok(labels),
+            _ => Err(Invalid { problems }),
+        }
+    }
+}
+
+/// The name and the text of a file.
+fn text_of(path: &Path) -> Result<(String, String), Invalid> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Invalid {
+            problems: vec![Problem {
+                place: Place::File { name, line: 0 },
+                path: String::new(),
+                message: format!("failed to read the configuration file: {error}"),
+            }],
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ use toml::{
 use super::{
     Problem,
     keys::{ENV_PREFIX, Form, KEYS, Key},
+    tables::{self, Table},
 };
 
 /// What was written, before anybody asks what it means.
@@ -32,6 +33,7 @@ pub(super) enum Value {
     Integer(i64),
     Boolean(bool),
     List(Vec<String>),
+    Tables(Vec<Table>),
 }
 
 /// Where a key was written.
@@ -110,7 +112,7 @@ impl RawConfig {
                 });
             };
             if let Some(key) = Key::find(&path) {
-                match from_toml(key.form, value) {
+                match from_toml(key.form, value, place) {
                     Some(value) => {
                         self.written.insert(
                             key.path,
@@ -196,7 +198,7 @@ fn unknown(path: &str, name: impl Fn(&'static Key) -> String) -> String {
     }
 }
 
-fn from_toml(form: Form, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+fn from_toml(form: Form, value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Place) -> Option<Value> {
     let text = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Some(text.to_string()),
         _ => None,
@@ -212,6 +214,7 @@ fn from_toml(form: Form, value: &Spanned<DeValue<'_>>) -> Option<Value> {
             .map(|item| text(item.get_ref()))
             .collect::<Option<_>>()
             .map(Value::List),
+        (Form::Tables, value) => tables::from_toml(value, place).map(Value::Tables),
         _ => None,
     }
 }
@@ -221,6 +224,7 @@ fn from_text(form: Form, text: &str) -> Option<Value> {
         Form::Text => Some(Value::Text(text.to_owned())),
         Form::Boolean => text.parse().ok().map(Value::Boolean),
         Form::Integer => text.parse().ok().map(Value::Integer),
+        Form::Tables => tables::from_text(text).map(Value::Tables),
         Form::List if text.trim().is_empty() => Some(Value::List(Vec::new())),
         Form::List => Some(Value::List(
             text.split(',').map(|item| item.trim().to_owned()).collect(),
@@ -235,7 +239,7 @@ fn kind_of(wanted: Form, value: &DeValue<'_>) -> &'static str {
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "a truth value",
         DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) if wanted == Form::List => "one that holds other things",
+        DeValue::Array(_) if matches!(wanted, Form::List | Form::Tables) => "one that holds other things",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a section",
     }

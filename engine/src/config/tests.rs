@@ -200,6 +200,78 @@ fn authorities_are_read_from_pem() {
 }
 
 #[test]
+fn label_rules_are_added_to_the_built_in_ones() {
+    let text = r#"
+        [labels]
+        disabled = ["sso.certificate"]
+        [[labels.rules]]
+        id = "users.deleted"
+        label = "user_deleted"
+        category = ["User"]
+        action_contains = ["delete"]
+    "#;
+    let built_in = engine_api::label::built_in().len();
+    let rules = |config: &Config| config.labels.labeller.rules().len();
+    assert_eq!(rules(&parse("", &[]).unwrap()), built_in);
+    let config = parse(text, &[]).unwrap();
+    assert_eq!(rules(&config), built_in);
+    assert!(config.labels.labeller.knows("user_deleted"));
+    let variable = (
+        "ZOOM_LOG_ENGINE__LABELS__RULES",
+        r#"[{"id":"x","label":"own","field":["Plan"]}]"#,
+    );
+    let config = parse(text, &[variable]).unwrap();
+    assert!(config.labels.labeller.knows("own") && !config.labels.labeller.knows("user_deleted"));
+}
+
+#[test]
+fn what_is_wrong_with_a_label_rule_is_told_at_its_line() {
+    for (text, expected) in [
+        (
+            "[labels]\ndisabled = [\"sso.wrods\"]",
+            "engine.toml:2: `labels.disabled[0]`: `sso.wrods` is no built-in rule; those are `sso.words`",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"A b\"\nfield = [\"x\"]",
+            "engine.toml:3: `labels.rules[0].label`: must be small letters",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"\ndetail_contain = [\"x\"]",
+            "engine.toml:4: `labels.rules[0].detail_contain`: there is no such key: did you mean `detail_contains`?",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"\nfield = [\n\"x\",\n\"-\"]",
+            "engine.toml:6: `labels.rules[0].field[1]`: holds no letter",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"\nfield = [\"x\"]\n\n[[labels.rules]]\nlabel = \"a\"",
+            "engine.toml:6: `labels.rules[1]`: missing field `id`",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"\nfield = \"x\"",
+            "engine.toml:4: `labels.rules[0].field`: invalid type: string \"x\", expected a sequence",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"\nfield = [\"x\", 7]",
+            "engine.toml:4: `labels.rules[0].field[1]`: invalid type: integer `7`, expected a string",
+        ),
+        (
+            "labels.rules = [\"x\"]",
+            "engine.toml:1: `labels.rules`: must be a list of tables (in a variable, a JSON array of objects), not one that \
+             holds other things",
+        ),
+        (
+            "[[labels.rules]]\nid = \"a\"\nlabel = \"a\"",
+            "engine.toml:1: `labels.rules[0]`: has no condition",
+        ),
+    ] {
+        let problems = parse(text, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].starts_with(expected), "{text}: {problems:?}");
+    }
+}
+
+#[test]
 fn every_default_is_valid_and_every_key_can_be_set_by_a_variable() {
     for key in KEYS {
         let variable = key.variable();

@@ -1,6 +1,6 @@
 //! Which events go together. Pure.
 
-use engine_api::DestinationId;
+use engine_api::{DestinationId, Only};
 use jiff::Timestamp;
 
 use crate::{
@@ -16,8 +16,10 @@ pub struct Waiting {
     pub bytes: usize,
     /// When it was collected.
     pub collected_at: Timestamp,
-    /// The position behind it.
+    /// The position behind it, and behind the events after it that are left out.
     pub end: Position,
+    /// How many events are left out around it: before it, where it is the first, and after it.
+    pub left_out: u64,
 }
 
 /// What to do with the events that wait.
@@ -70,14 +72,20 @@ pub fn cut(
     }
 }
 
-/// The id of a batch: the same for the same events to the same destination.
-pub fn id(destination: &DestinationId, feed: &FeedKey, from: Position, to: Position) -> String {
-    name(&[
-        destination.as_str(),
-        &feed.to_string(),
-        &from.to_string(),
-        &to.to_string(),
-    ])
+/// The id of a batch: the same for the same events to the same destination. Which of the events between two positions
+/// are in it is decided by `only`, so another subset is another batch.
+pub fn id(
+    destination: &DestinationId,
+    feed: &FeedKey,
+    from: Position,
+    to: Position,
+    only: Option<&Only>,
+) -> String {
+    let (feed, from, to) = (feed.to_string(), from.to_string(), to.to_string());
+    let mut parts = vec![destination.as_str(), &feed, &from, &to];
+    let subset = only.and_then(|only| serde_json::to_string(only).ok());
+    parts.extend(subset.as_deref());
+    name(&parts)
 }
 
 /// The id under which a dead letter is sent again: each try is another message, but a try that is repeated after a
@@ -122,6 +130,7 @@ mod tests {
                 seq: 1,
                 index: index + 1,
             },
+            left_out: 0,
         };
         (0..).zip(sizes).map(event).collect()
     }
@@ -166,21 +175,25 @@ mod tests {
             log_type,
         };
         let to = |seq| Position { seq, index: 0 };
+        let only = |label: &str| Only {
+            log_types: None,
+            labels: Some([label.to_owned()].into()),
+        };
+        let operation = feed(LogType::Operation);
         let ids = [
-            id(&first, &feed(LogType::Operation), Position::START, to(2)),
-            id(&second, &feed(LogType::Operation), Position::START, to(2)),
-            id(&first, &feed(LogType::Activity), Position::START, to(2)),
-            id(&first, &feed(LogType::Operation), Position::START, to(3)),
-            id(&first, &feed(LogType::Operation), to(2), to(3)),
+            id(&first, &operation, Position::START, to(2), None),
+            id(&second, &operation, Position::START, to(2), None),
+            id(&first, &feed(LogType::Activity), Position::START, to(2), None),
+            id(&first, &operation, Position::START, to(3), None),
+            id(&first, &operation, to(2), to(3), None),
+            id(&first, &operation, Position::START, to(2), Some(&only("sso"))),
+            id(&first, &operation, Position::START, to(2), Some(&only("billing"))),
         ];
         assert_eq!(
             ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
             ids.len()
         );
-        assert_eq!(
-            ids[0],
-            id(&first, &feed(LogType::Operation), Position::START, to(2))
-        );
+        assert_eq!(ids[0], id(&first, &operation, Position::START, to(2), None));
         assert!(ids[0].starts_with("msg_") && ids[0].len() == 36, "{}", ids[0]);
     }
 

@@ -9,8 +9,9 @@ use super::{
     read::{first, front},
 };
 use crate::{
+    crash,
     destination::{Batch, Limits, WriteError},
-    model::{EventId, Position, encode_frame},
+    model::{EventId, Position, encode_alone},
     store::{
         Error,
         delivery::{Moved, Pending, Refusal, Settlement},
@@ -82,7 +83,10 @@ impl Run<'_> {
             max_events: pace.now,
             ..*limits
         };
-        let front = front(self.store(), pending, &limits, self.metadata).await?;
+        let front = front(self.store(), pending, &limits, self.wanted).await?;
+        if front.waiting.is_empty() && front.left_out > 0 {
+            return self.pass(pending, front.reached, front.left_out).await;
+        }
         let now = self.worker.clock.now();
         let count = match cut(&front.waiting, pending.staged, front.more, &limits, now) {
             Cut::Send(count) => count,
@@ -92,13 +96,21 @@ impl Run<'_> {
         let Some(end) = front.waiting.get(count - 1).map(|last| last.end) else {
             return Ok(Step::Over(Ended::Drained));
         };
-        let id = batch::id(&self.claim.destination, &pending.feed, pending.position, end);
+        let left_out = front.waiting[..count].iter().map(|event| event.left_out).sum();
+        let id = batch::id(
+            &self.claim.destination,
+            &pending.feed,
+            pending.position,
+            end,
+            self.wanted.only,
+        );
         let batch = Batch::new(id, front.lines, count);
 
         let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(failure) => return Ok(Step::Over(self.pause(failure))),
         };
+        crash::point("delivery.before_stage").await;
         let lease = self.worker.options.lease;
         match self
             .store()
@@ -111,8 +123,11 @@ impl Run<'_> {
         }
         self.remember(prepared);
         pending.staged = Some(end);
+        crash::point("delivery.staged").await;
 
-        match self.destination.write(&batch).await {
+        let written = self.destination.write(&batch).await;
+        crash::point("delivery.written").await;
+        match written {
             Ok(settled) => {
                 let step = self.move_on(pending, end, settled, None).await?;
                 pace.taken();
@@ -123,10 +138,12 @@ impl Run<'_> {
                     .telemetry
                     .destination_events_sent
                     .add(&labels, count as u64);
+                self.count_left_out(left_out);
                 Ok(step)
             }
             Err(WriteError::Refused { reason } | WriteError::TooLarge { reason }) if count == 1 => {
                 let step = self.bury(pending, end, batch.first(), reason).await?;
+                self.count_left_out(left_out);
                 pace.refused();
                 Ok(step)
             }
@@ -152,6 +169,32 @@ impl Run<'_> {
         }
     }
 
+    /// Moves the position over events that are left out, up to the next that is wanted. Nothing is written for them.
+    async fn pass(&self, pending: &mut Pending, to: Position, left_out: u64) -> Result<Step, Error> {
+        let lease = self.worker.options.lease;
+        match self.store().pass(&self.claim, lease, pending, to).await? {
+            Moved::Done => {}
+            Moved::Gone => return Ok(Step::Over(Ended::Drained)),
+            Moved::Fenced => return Ok(Step::Over(self.fenced())),
+        }
+        self.count_left_out(left_out);
+        pending.position = to;
+        pending.staged = None;
+        Ok(Step::Onward)
+    }
+
+    fn count_left_out(&self, count: u64) {
+        if count > 0 {
+            let labels = DestinationLabels {
+                destination: self.claim.destination.to_string(),
+            };
+            self.worker
+                .telemetry
+                .destination_events_left_out
+                .add(&labels, count);
+        }
+    }
+
     /// Moves the position past a refused event, and keeps the event as a dead letter.
     async fn bury(
         &self,
@@ -161,18 +204,16 @@ impl Run<'_> {
         reason: String,
     ) -> Result<Step, Error> {
         let destination = &self.claim.destination;
-        let (event_id, frame) = first(self.store(), pending, |event| {
+        let (event_id, event) = first(self.store(), pending, self.wanted, |event| {
             let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
-            let mut frame = Vec::new();
-            encode_frame(event, &mut frame);
-            (id, frame)
+            (id, encode_alone(event))
         })
         .await?;
         warn!(feed = %pending.feed, event.id = event_id, "event refused for good, kept as a dead letter");
         let refusal = Refusal {
             id: dead_letter_id(destination.as_str(), &event_id),
             event_id,
-            frame,
+            event,
             sent,
             reason,
         };
@@ -200,6 +241,7 @@ impl Run<'_> {
             refused,
         };
         let moved = self.store().settle(&self.claim, &settlement).await?;
+        crash::point("delivery.settled").await;
         match moved {
             Moved::Fenced => return Ok(Step::Over(self.fenced())),
             Moved::Gone | Moved::Done => {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::worker::DeliveryWorker;
+use super::{read::Wanted, worker::DeliveryWorker};
 use crate::{
     destination::{Destination, WriteError},
     store::{
@@ -66,7 +66,7 @@ pub(super) struct Run<'a> {
     pub(super) worker: &'a DeliveryWorker,
     pub(super) claim: Claim,
     pub(super) destination: &'a dyn Destination,
-    pub(super) metadata: bool,
+    pub(super) wanted: Wanted<'a>,
     stop: &'a CancellationToken,
     began: Duration,
     /// What the adapter has to find again, as it is stored.
@@ -82,14 +82,14 @@ impl<'a> Run<'a> {
         worker: &'a DeliveryWorker,
         lane: Lane,
         destination: &'a dyn Destination,
-        metadata: bool,
+        wanted: Wanted<'a>,
         stop: &'a CancellationToken,
     ) -> Self {
         Self {
             worker,
             claim: lane.claim,
             destination,
-            metadata,
+            wanted,
             stop,
             began: worker.clock.monotonic(),
             settled: Mutex::new(lane.settled),

@@ -1,9 +1,11 @@
 //! Reads what waits in a feed's log, encoded, and never more than a batch needs.
 
+use engine_api::Only;
+
 use crate::{
     delivery::batch::Waiting,
     destination::{Limits, Lines, Origin},
-    model::{Event, Position, decode_frames},
+    model::{Event, Position},
     store::{Error, Store, delivery::Pending},
 };
 
@@ -14,7 +16,30 @@ pub(super) struct Front {
     pub(super) waiting: Vec<Waiting>,
     /// Further events wait behind these.
     pub(super) more: bool,
+    /// How far was read.
+    pub(super) reached: Position,
+    /// How many events are left out before the first that waits, or in all where none does.
+    pub(super) left_out: u64,
 }
+
+/// How a destination wants its events.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// With the object `zoom_log`.
+    pub(super) metadata: bool,
+    /// A subset only.
+    pub(super) only: Option<&'a Only>,
+}
+
+impl Wanted<'_> {
+    fn admits(&self, pending: &Pending, event: &Event<'_>) -> bool {
+        self.only
+            .is_none_or(|only| only.admits(pending.feed.log_type, event.labels))
+    }
+}
+
+/// After so many events that are left out in a row, the position is moved over them before more are read.
+const LEFT_OUT_STEP: u64 = if cfg!(test) { 6 } else { 100_000 };
 
 /// So many bytes of frames are unpacked at once.
 const STEP: usize = 1 << 20;
@@ -25,7 +50,7 @@ pub(super) async fn front(
     store: &Store,
     pending: &Pending,
     limits: &Limits,
-    metadata: bool,
+    wanted: Wanted<'_>,
 ) -> Result<Front, Error> {
     let origin = Origin {
         feed: &pending.feed,
@@ -35,6 +60,8 @@ pub(super) async fn front(
         lines: Lines::default(),
         waiting: Vec::new(),
         more: false,
+        reached: pending.position,
+        left_out: 0,
     };
     let mut at = pending.position;
     loop {
@@ -44,7 +71,7 @@ pub(super) async fn front(
         }
         for segment in segments {
             let mut index = 0;
-            for event in decode_frames(&segment.frames) {
+            for event in segment.read() {
                 let event = event.map_err(|error| damaged(pending, segment.seq, &error.to_string()))?;
                 index += 1;
                 if segment.seq == at.seq && index <= at.index {
@@ -54,13 +81,18 @@ pub(super) async fn front(
                     front.more = true;
                     return Ok(front);
                 }
-                let end = behind(segment.seq, index, segment.events);
-                let bytes = front.lines.push(&event, origin, metadata);
-                front.waiting.push(Waiting {
-                    bytes,
-                    collected_at: event.collected_at,
-                    end,
-                });
+                front.reached = behind(segment.seq, index, segment.events);
+                if wanted.admits(pending, &event) {
+                    let bytes = front.lines.push(&event, origin, wanted.metadata);
+                    front.waiting.push(Waiting {
+                        bytes,
+                        collected_at: event.collected_at,
+                        end: front.reached,
+                        left_out: std::mem::take(&mut front.left_out),
+                    });
+                } else {
+                    front.leave_out();
+                }
             }
             if index != segment.events {
                 return Err(damaged(
@@ -78,21 +110,35 @@ pub(super) async fn front(
 }
 
 impl Front {
+    /// Whether what was read is a batch. A staged one ends where it was staged, even where what is left out goes on:
+    /// written again, it must be the same.
     fn is_enough(&self, staged: Option<Position>, limits: &Limits) -> bool {
-        match (self.waiting.last(), staged) {
-            (Some(last), Some(end)) => last.end >= end,
-            (Some(_), None) => {
-                self.waiting.len() > limits.max_events || self.lines.bytes() > limits.max_bytes
+        let left_out = self.waiting.last().map_or(self.left_out, |last| last.left_out);
+        staged.map_or(
+            self.waiting.len() > limits.max_events
+                || self.lines.bytes() > limits.max_bytes
+                || left_out >= LEFT_OUT_STEP,
+            |end| self.reached >= end,
+        )
+    }
+
+    /// Notes that the event at `reached` is left out: the one before it takes it along.
+    fn leave_out(&mut self) {
+        match self.waiting.last_mut() {
+            Some(last) => {
+                last.end = self.reached;
+                last.left_out += 1;
             }
-            (None, _) => false,
+            None => self.left_out += 1,
         }
     }
 }
 
-/// Hands the first event behind the position to `with`.
+/// Hands the first event behind the position that the destination wants to `with`.
 pub(super) async fn first<T>(
     store: &Store,
     pending: &Pending,
+    wanted: Wanted<'_>,
     with: impl FnOnce(&Event<'_>) -> T,
 ) -> Result<T, Error> {
     let mut at = pending.position;
@@ -106,9 +152,11 @@ pub(super) async fn first<T>(
             return Err(damaged(pending, at.seq, "it is not there"));
         };
         let skip = usize::try_from(at.index).unwrap_or(usize::MAX);
-        if let Some(event) = decode_frames(&segment.frames).nth(skip) {
+        for event in segment.read().skip(skip) {
             let event = event.map_err(|error| damaged(pending, at.seq, &error.to_string()))?;
-            return Ok(with(&event));
+            if wanted.admits(pending, &event) {
+                return Ok(with(&event));
+            }
         }
         at = Position {
             seq: at.seq + 1,

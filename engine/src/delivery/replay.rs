@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     destination::{Batch, Lines, Origin, WriteError},
-    model::decode_frames,
+    model::decode_alone,
     store::{
         Error,
         dead_letters::{Queued, Refused},
@@ -40,18 +40,14 @@ impl Run<'_> {
     }
 
     async fn replay_one(&self, letter: &Queued) -> Result<Option<Ended>, Error> {
-        let event = decode_frames(&letter.frame).next().and_then(Result::ok);
-        let event =
-            event.ok_or_else(|| Error::Damaged(format!("dead letter {} cannot be read", letter.id)))?;
         let mut lines = Lines::default();
-        lines.push(
-            &event,
-            Origin {
-                feed: &letter.feed,
-                source_name: &letter.source_name,
-            },
-            self.metadata,
-        );
+        let origin = Origin {
+            feed: &letter.feed,
+            source_name: &letter.source_name,
+        };
+        let metadata = self.wanted.metadata;
+        decode_alone(&letter.event, |event| lines.push(event, origin, metadata))
+            .map_err(|_| Error::Damaged(format!("dead letter {} cannot be read", letter.id)))?;
         let id = batch::replay_id(&self.claim.destination, &letter.event_id);
         let batch = Batch::new(id, lines, 1);
 

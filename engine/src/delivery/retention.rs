@@ -1,4 +1,4 @@
-//! Forgets what all have: payloads that every destination acknowledged and that are too old to be sent again.
+//! Forgets what all have: segments that every destination acknowledged and that are too old to be sent again.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use crate::{
     clock::Clock,
+    crash,
     retry::later,
     store::{Error, Store},
     worker::{Next, Worker},
@@ -19,7 +20,7 @@ const STEP: u32 = 500;
 /// How often it is looked whether there is something to forget.
 const BEAT: Duration = Duration::from_mins(10);
 
-/// Drops payloads, removes notices that are done, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done, and gives free pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,
@@ -28,7 +29,7 @@ pub struct RetentionWorker {
 }
 
 impl RetentionWorker {
-    /// Payloads are kept for `replay_retention` at least.
+    /// Segments are kept for `replay_retention` at least.
     pub fn new(store: Store, clock: Clock, replay_retention: Duration) -> Self {
         Self {
             store,
@@ -41,13 +42,16 @@ impl RetentionWorker {
         let now = self.clock.now();
         let kept = SignedDuration::try_from(self.replay_retention).unwrap_or(SignedDuration::MAX);
         let before = now.saturating_sub(kept).unwrap_or(Timestamp::MIN);
-        let dropped = self.store.drop_payloads(before, STEP).await?;
+        crash::point("retention.before_drop").await;
+        let dropped = self.store.drop_segments(before, STEP).await?;
+        crash::point("retention.dropped").await;
         if dropped > 0 {
-            info!(segments = dropped, "dropped payloads that all destinations have");
+            info!(segments = dropped, "dropped segments that all destinations have");
         }
+        self.store.forget_old_days(now).await?;
         let notices = self.store.drop_finished_notices(now).await?;
         let more_pages = self.store.vacuum().await?;
-        let more = dropped == u64::from(STEP) || notices > 0 || more_pages;
+        let more = dropped == STEP as usize || notices > 0 || more_pages;
         Ok(if more {
             Next::Again
         } else {

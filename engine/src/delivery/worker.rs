@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
-use super::lane::{Ended, Run};
+use super::{
+    lane::{Ended, Run},
+    read::Wanted,
+};
 use crate::{
     clock::Clock,
+    crash,
     destination::{Destination, Open, Secrets, WriteError},
     retry::{Backoff, chance, later},
     store::{
@@ -66,7 +70,7 @@ pub struct DeliveryWorker {
 #[async_trait]
 impl Worker for DeliveryWorker {
     fn name(&self) -> &'static str {
-        "delivery"
+        crate::worker::DELIVERY
     }
 
     async fn activate(&self, stop: &CancellationToken) -> Next {
@@ -105,6 +109,7 @@ impl DeliveryWorker {
         else {
             return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
         };
+        crash::point("delivery.claimed").await;
         let span = info_span!("lane", destination.id = %lane.claim.destination);
         let claim = lane.claim.clone();
         if let Err(error) = self.deliver(lane, stop).instrument(span).await {
@@ -126,12 +131,17 @@ impl DeliveryWorker {
             None => return Ok(()),
             Some(Err(refusal)) => Ended::Paused(refusal),
             Some(Ok((spec, destination))) => {
-                let run = Run::new(self, lane, destination.as_ref(), spec.metadata, stop);
+                let wanted = Wanted {
+                    metadata: spec.metadata,
+                    only: spec.only.as_ref(),
+                };
+                let run = Run::new(self, lane, destination.as_ref(), wanted, stop);
                 let ended = run.deliver().await?;
                 failures = run.failures();
                 ended
             }
         };
+        crash::point("delivery.before_release").await;
         let left = match ended {
             Ended::Fenced => {
                 debug!("lane was claimed by another");
@@ -156,6 +166,7 @@ impl DeliveryWorker {
                 self.store.pause_lane(&claim, &trouble, next).await?
             }
         };
+        crash::point("delivery.released").await;
         if left.is_err() {
             debug!("lane was claimed by another");
         }

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Batch, Destination, Limits, WriteError, path};
+use crate::crash;
 
 /// A file takes what there is; the bounds only keep memory small.
 const LIMITS: Limits = Limits {
@@ -263,7 +264,11 @@ impl Opened {
             // Somebody else's torn line must not swallow our first one.
             self.file.write_all(b"\n")?;
         }
-        self.file.write_all(lines)?;
+        // In two parts, so that a test can let the engine die with half of a line behind it.
+        let (first, rest) = lines.split_at(lines.len() / 2);
+        self.file.write_all(first)?;
+        crash::blocking_point("file.half_written");
+        self.file.write_all(rest)?;
         // Enough for the bytes and the length; the file's other times do not matter.
         self.file.sync_data()
     }

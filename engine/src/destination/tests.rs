@@ -36,10 +36,11 @@ fn batch(rows: &[&str]) -> Batch {
     let mut lines = Lines::default();
     for row in rows {
         let event = Event {
-            hash: RowHash([0; 16]),
+            hash: RowHash([0; 12]),
             day: Day::UNDATED,
             occurrence: 1,
             time: None,
+            late: false,
             collected_at: Timestamp::UNIX_EPOCH,
             labels: "sso",
             row,

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use engine_api::Secret;
 use reqwest::{
     Method, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{
+        AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+        RETRY_AFTER,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
@@ -233,4 +236,30 @@ impl fmt::Debug for Response {
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The length that an answer announces.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Refuses an answer that points elsewhere.
+pub(super) fn refuse_redirect(
+    request: &Request,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), Error> {
+    let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {
+        return Ok(());
+    };
+    let target = location
+        .to_str()
+        .ok()
+        .and_then(|location| request.url.join(location).ok());
+    let location = target.map_or_else(|| "a place that is no URL".to_owned(), |target| origin(&target));
+    Err(Error::Redirected {
+        origin: origin(&request.url),
+        status: status.as_u16(),
+        location,
+    })
 }

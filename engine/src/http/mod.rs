@@ -13,6 +13,7 @@ mod egress;
 mod error;
 mod message;
 mod retry_after;
+mod simulated;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +24,11 @@ pub use error::Error;
 pub use message::{Request, Response};
 pub use reqwest::{Method, StatusCode, header};
 pub use retry_after::RetryAfter;
+pub use simulated::{Answered, Broken, Network, Sent};
 
 use reqwest::{
     Client,
-    header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION},
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect::Policy,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
@@ -38,6 +40,8 @@ use self::{
     body::{Body, Fault},
     egress::{Resolver, Rule},
     error::origin,
+    message::{announced, refuse_redirect},
+    simulated::Wire,
 };
 use crate::clock::Clock;
 
@@ -74,11 +78,18 @@ impl Default for Options {
 /// The client; cheap to clone, and clones share their connections.
 #[derive(Clone)]
 pub struct Http {
-    client: Client,
+    transport: Transport,
     rule: Rule,
     total_timeout: Duration,
     max_response_bytes: usize,
     clock: Clock,
+}
+
+/// What carries the requests.
+#[derive(Clone)]
+enum Transport {
+    Sockets(Client),
+    Simulated(Wire),
 }
 
 impl Http {
@@ -115,7 +126,7 @@ impl Http {
             ..
         } = options;
         Ok(Self {
-            client,
+            transport: Transport::Sockets(client),
             rule,
             total_timeout,
             max_response_bytes,
@@ -160,6 +171,14 @@ impl Http {
         self.rule
             .check_literal(&request.url)
             .map_err(Error::EgressRefused)?;
+        let mut headers = request.headers.clone();
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("gzip"));
+        let client = match &self.transport {
+            Transport::Sockets(client) => client,
+            Transport::Simulated(wire) => return self.exchange_simulated(wire, request, headers).await,
+        };
         let limit = request.total_timeout.unwrap_or(self.total_timeout);
         let started = self.clock.monotonic();
         let failed = |error| {
@@ -169,13 +188,7 @@ impl Http {
                 self.clock.monotonic().saturating_sub(started),
             )
         };
-
-        let mut headers = request.headers.clone();
-        headers
-            .entry(ACCEPT_ENCODING)
-            .or_insert(HeaderValue::from_static("gzip"));
-        let answer = self
-            .client
+        let answer = client
             .request(request.method.clone(), request.url.clone())
             .headers(headers)
             .body(request.body.clone())
@@ -183,7 +196,7 @@ impl Http {
             .send()
             .await
             .map_err(failed)?;
-        refuse_redirect(request, &answer)?;
+        refuse_redirect(request, answer.status(), answer.headers())?;
         self.read(request, answer, failed).await
     }
 
@@ -193,52 +206,43 @@ impl Http {
         mut answer: reqwest::Response,
         failed: impl Fn(reqwest::Error) -> Error,
     ) -> Result<Response, Error> {
-        let limit = request.max_response_bytes.unwrap_or(self.max_response_bytes);
-        let faulty = |fault| match fault {
-            Fault::TooLarge => Error::TooLarge {
-                origin: origin(&request.url),
-                limit,
-            },
-            Fault::Broken(cause) => Error::Unavailable {
-                origin: origin(&request.url),
-                cause,
-            },
-        };
-        let announced = answer
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        if request.method != Method::HEAD && announced.is_some_and(|length: u64| length > limit as u64) {
-            return Err(faulty(Fault::TooLarge));
-        }
-        let mut body = Body::new(answer.headers(), limit).map_err(faulty)?;
+        let mut body = self.body(request, answer.headers())?;
         while let Some(chunk) = answer.chunk().await.map_err(&failed)? {
-            body.push(&chunk).map_err(faulty)?;
+            body.push(&chunk).map_err(|fault| self.faulty(request, fault))?;
         }
-        let body = body.finish().map_err(faulty)?;
+        let body = body.finish().map_err(|fault| self.faulty(request, fault))?;
         Ok(Response {
             status: answer.status(),
             headers: std::mem::take(answer.headers_mut()),
             body,
         })
     }
-}
 
-fn refuse_redirect(request: &Request, answer: &reqwest::Response) -> Result<(), Error> {
-    let status = answer.status();
-    let Some(location) = answer.headers().get(LOCATION).filter(|_| status.is_redirection()) else {
-        return Ok(());
-    };
-    let target = location
-        .to_str()
-        .ok()
-        .and_then(|location| request.url.join(location).ok());
-    let location = target.map_or_else(|| "a place that is no URL".to_owned(), |target| origin(&target));
-    Err(Error::Redirected {
-        origin: origin(&request.url),
-        status: status.as_u16(),
-        location,
-    })
+    /// A body to be read, where what is announced of it is not too large already.
+    fn body(&self, request: &Request, headers: &HeaderMap) -> Result<Body, Error> {
+        let limit = self.cap(request);
+        if request.method != Method::HEAD && announced(headers).is_some_and(|length| length > limit as u64) {
+            return Err(self.faulty(request, Fault::TooLarge));
+        }
+        Body::new(headers, limit).map_err(|fault| self.faulty(request, fault))
+    }
+
+    fn faulty(&self, request: &Request, fault: Fault) -> Error {
+        match fault {
+            Fault::TooLarge => Error::TooLarge {
+                origin: origin(&request.url),
+                limit: self.cap(request),
+            },
+            Fault::Broken(cause) => Error::Unavailable {
+                origin: origin(&request.url),
+                cause,
+            },
+        }
+    }
+
+    fn cap(&self, request: &Request) -> usize {
+        request.max_response_bytes.unwrap_or(self.max_response_bytes)
+    }
 }
 
 /// TLS on ring, trusting the system's authorities and the given ones.

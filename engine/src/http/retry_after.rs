@@ -33,6 +33,14 @@ impl RetryAfter {
             .map(Self::At)
     }
 
+    /// The instant, where it is written as one.
+    pub fn as_instant(self) -> Option<Timestamp> {
+        match self {
+            Self::In(_) => None,
+            Self::At(instant) => Some(instant),
+        }
+    }
+
     /// The instant meant, for an answer that arrived at `now`; never before `now`.
     pub fn instant(self, now: Timestamp) -> Timestamp {
         match self {

@@ -6,17 +6,23 @@
 //!
 //! What each may assume:
 //! * The worker keeps nothing between two activations. Whatever a poll has to know is in the checkpoint.
-//! * A page is committed before the next one is asked for. What is committed is known from then on, so a read that
-//!   breaks off anywhere is begun anew without doubling anything, and the rows it did not reach are still to come:
-//!   a tail that broke off asks for a sweep.
+//! * What is certain is committed after a second, a megabyte, or the end of the read, whichever comes first. What is
+//!   committed is known from then on, so a read that breaks off anywhere is begun anew without doubling anything, and
+//!   the rows it did not reach are still to come: a tail that broke off asks for a sweep.
+//! * New events come first: a long read of other days is held while they are asked for.
+//! * A request is set aside in the account's budget before it is made.
 //! * Every commit names the lease's fence. When the lease was lost, or the source changed or went away, the commit is
 //!   refused and the poll ends without a word.
 //!
 //! What survives a crash: everything that was committed. What is deliberately not guaranteed: that a row is collected
 //! at the first read that shows it. A twin that a page edge cuts apart waits until it is certain.
 
+mod append;
+mod ask;
+mod finish;
 mod gate;
 mod poll;
+mod purse;
 mod read;
 
 pub use self::gate::Gates;
@@ -24,16 +30,19 @@ pub use self::gate::Gates;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use engine_api::{HumanDuration, SourceSpec, label::Labeller};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::{
     clock::Clock,
+    crash,
+    credential::Credentials,
     model::plan::Cadence,
     store::Store,
     telemetry::Telemetry,
-    vault::Vault,
     worker::{Next, Wakes, Worker},
     zoom::Zoom,
 };
@@ -46,10 +55,12 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub struct Intake {
     /// The store.
     pub store: Store,
-    /// Opens client secrets.
-    pub vault: Vault,
+    /// What sources show to Zoom.
+    pub credentials: Credentials,
     /// Zoom.
     pub zoom: Zoom,
+    /// Finds the labels of new events; each read works with a clone.
+    pub labeller: Labeller,
     /// The time.
     pub clock: Clock,
     /// Counts.
@@ -68,15 +79,24 @@ pub struct Intake {
     pub sweep_interval: Duration,
     /// Requests a day and Zoom account.
     pub daily_request_budget: u64,
+    /// How many feeds may read older days at the same time; fewer than there are workers, so that new events never
+    /// wait for old ones.
+    pub backfills: Arc<Semaphore>,
 }
 
 impl Intake {
-    fn cadence(&self, poll_interval: Duration) -> Cadence {
+    fn cadence(&self, spec: &SourceSpec) -> Cadence {
+        let or = |own: &Option<HumanDuration>, default| own.as_ref().map_or(default, HumanDuration::get);
         Cadence {
-            poll_interval,
-            late_window: self.late_window,
-            sweep_interval: self.sweep_interval,
+            poll_interval: spec.poll_interval.get(),
+            late_window: or(&spec.late_window, self.late_window),
+            sweep_interval: or(&spec.sweep_interval, self.sweep_interval),
         }
+    }
+
+    fn daily(&self, spec: &SourceSpec) -> u64 {
+        spec.daily_request_budget
+            .map_or(self.daily_request_budget, u64::from)
     }
 
     fn lease_until(&self) -> Timestamp {
@@ -87,7 +107,7 @@ impl Intake {
 #[async_trait]
 impl Worker for Intake {
     fn name(&self) -> &'static str {
-        "intake"
+        crate::worker::INTAKE
     }
 
     async fn activate(&self, stop: &CancellationToken) -> Next {
@@ -99,6 +119,7 @@ impl Worker for Intake {
             }
         };
         if let Some(feed) = claimed {
+            crash::point("intake.claimed").await;
             self.poll(feed, stop).await;
             return Next::Again;
         }

@@ -7,11 +7,17 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Intake, read::Reader};
+use super::{
+    Intake,
+    ask::Asker,
+    purse::Purse,
+    read::{Ended, Reader},
+};
 use crate::{
-    model::{Allowance, Day, plan},
+    crash,
+    model::{Allowance, Budget, Day, Purpose, plan},
     retry::{Backoff, chance, later},
-    store::{ClaimedFeed, PollEnd, catalog::SealedSecret},
+    store::{ClaimedFeed, PollEnd},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -24,8 +30,8 @@ const BACKOFF: Backoff = Backoff {
 
 /// How a poll ended that was not stopped.
 enum Came {
-    /// Its reads are done; `hurry` when there are further windows to read.
-    Through { hurry: bool },
+    /// Its reads are done; the next one is due after `pause`.
+    Through { pause: Duration },
     /// The budget allows nothing before that instant.
     ToWait { until: Timestamp },
 }
@@ -37,9 +43,13 @@ pub(super) enum Stopped {
     Fenced,
     /// The engine is stopping.
     Stopping,
+    /// The account's requests of the day are used up for what this one is for.
+    Budget { until: Timestamp },
+    /// The backfill was cancelled meanwhile.
+    Cancelled,
     /// Zoom's answer.
     Zoom(zoom::Error),
-    /// The client secret cannot be had.
+    /// The client secret, or the consent, cannot be had.
     Secret(Code, String),
     /// The store failed.
     Store(crate::store::Error),
@@ -59,15 +69,11 @@ impl Intake {
         let now = self.clock.now();
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
-            Ok(Came::Through { hurry }) => {
-                let due = if hurry {
-                    now
-                } else {
-                    later(began, interval).max(now)
-                };
+            Ok(Came::Through { pause }) => {
+                let due = later(began, pause).max(now);
                 (PollOutcome::Succeeded, PollEnd::Succeeded, due)
             }
-            Ok(Came::ToWait { until }) => {
+            Ok(Came::ToWait { until }) | Err(Stopped::Budget { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
                 (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
             }
@@ -112,11 +118,13 @@ impl Intake {
             .polls
             .add(&PollLabels::of(feed.key.log_type, outcome), 1);
         self.show(&feed, began, &end);
-        match self
+        crash::point("intake.before_release").await;
+        let released = self
             .store
             .release_feed(feed.id, feed.fence, began, due, &end)
-            .await
-        {
+            .await;
+        crash::point("intake.released").await;
+        match released {
             Ok(Ok(()) | Err(_)) => {}
             Err(error) => warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back"),
         }
@@ -129,86 +137,127 @@ impl Intake {
         began: Timestamp,
         stop: &CancellationToken,
     ) -> Result<Came, Stopped> {
-        let today = Day::of(began);
-        let account = self.zoom.budget_key(&feed.spec.account_id);
-        let budget = self.store.budget(&account, today).await?;
-        let left = budget.left(self.daily_request_budget);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
+        let budget = self.store.budget(&account, Day::of(began)).await?;
+        let daily = self.daily(&feed.spec);
         #[expect(clippy::cast_precision_loss, reason = "a day's requests are far below 2^52")]
-        self.telemetry
-            .budget_remaining
-            .set(&SourceLabels::of(feed.key.source.as_str()), left as f64);
-        let frugal = match budget.allowance(self.daily_request_budget, began) {
-            Allowance::Nothing(until) => return Ok(Came::ToWait { until }),
-            Allowance::Frugal => true,
-            Allowance::Free => false,
-        };
+        self.telemetry.budget_remaining.set(
+            &SourceLabels::of(feed.key.source.as_str()),
+            budget.left(daily) as f64,
+        );
+        if let Allowance::Nothing(until) = budget.allowance(daily, Purpose::Tail, began) {
+            return Ok(Came::ToWait { until });
+        }
         let credential = self.credential(feed).await?;
-        let cadence = self.cadence(feed.spec.poll_interval.get());
-        let mut reader = Reader::new(self, &credential, self.gates.of(&account), stop);
-        let mut result = reader
-            .read(
-                feed,
-                plan::next_current(&feed.checkpoint, &cadence, began, frugal),
-            )
-            .await;
-        // Older days only behind the tail, and only while there is enough budget for the days to come.
-        let mut hurry = false;
-        if let (Ok(()), false, Some(older)) = (&result, frugal, plan::next_backfill(&feed.checkpoint, began))
-        {
-            match reader.read(feed, older).await {
-                Ok(()) => hurry = plan::next_backfill(&feed.checkpoint, began) != Some(older),
-                // The feed itself is current; its older days are tried again at the next poll.
-                Err(Stopped::Zoom(error)) if !matches!(error, zoom::Error::DayUsedUp { .. }) => {
-                    warn!(feed = %feed.key, %error, "older days cannot be read");
-                }
-                Err(stopped) => result = Err(stopped),
-            }
-        }
-        if reader.appended() {
-            self.wakes.wake();
-        }
-        let (requests, remaining) = (reader.requests(), reader.remaining_today());
-        if let Err(error) = self.store.spend(&account, today, requests, remaining, None).await {
-            warn!(feed = %feed.key, error = error.chain(), "cannot count the requests of a poll");
-        }
-        result?;
-        let next = plan::next_current(&feed.checkpoint, &cadence, self.clock.now(), true);
-        let behind = matches!(next, plan::Read::Sweep(window) if window.to < today);
-        Ok(Came::Through {
-            hurry: hurry || behind,
-        })
+        let purse = Purse::new(self, &account, daily);
+        let asker = Asker {
+            intake: self,
+            credential: &credential,
+            gate: self.gates.of(&account),
+            purse,
+            stop,
+        };
+        let mut reader = Reader::new(self, feed, asker);
+        let frugal = matches!(
+            budget.allowance(daily, Purpose::Sweep, began),
+            Allowance::Nothing(_)
+        );
+        let hurry = self.turn(&mut reader, feed, frugal).await;
+        reader.close().await;
+        let pause = if hurry? {
+            Duration::ZERO
+        } else {
+            self.pace(feed, budget, daily).await?
+        };
+        Ok(Came::Through { pause })
     }
 
-    /// The credential, with its secret opened or read from where the spec says.
-    ///
-    /// A reference is read at each poll, so that a secret that is rotated there is used at once.
+    /// One turn of a feed: new events first, then what makes the recent days certain, then older days. Answers
+    /// whether there is more to do at once.
+    async fn turn(
+        &self,
+        reader: &mut Reader<'_>,
+        feed: &mut ClaimedFeed,
+        frugal: bool,
+    ) -> Result<bool, Stopped> {
+        let now = self.clock.now();
+        let sweep = plan::next_sweep(&feed.checkpoint, &self.cadence(&feed.spec), now, frugal);
+        // A sweep that holds today begins with what is new.
+        if sweep.is_none_or(|sweep| sweep.window().to < Day::of(now)) {
+            reader.tail(feed, feed.checkpoint.wants_sweep).await?;
+        }
+        if let Some(sweep) = sweep {
+            match reader.complete(feed, sweep).await {
+                Ok(Ended::Complete) if feed.checkpoint.sweeping.is_none() => {}
+                Ok(_) => return Ok(true),
+                // Late rows and certainty wait until there is budget again.
+                Err(Stopped::Budget { .. }) => {
+                    reader.tail(feed, feed.checkpoint.wants_sweep).await?;
+                }
+                Err(stopped) => return Err(stopped),
+            }
+        }
+        self.older_days(reader, feed).await
+    }
+
+    /// Reads the next window of a backfill, where there is one and not too many are read already.
+    async fn older_days(&self, reader: &mut Reader<'_>, feed: &mut ClaimedFeed) -> Result<bool, Stopped> {
+        let Some(backfill) = &feed.backfill else {
+            return Ok(false);
+        };
+        let Ok(_slot) = self.backfills.try_acquire() else {
+            return Ok(false);
+        };
+        let id = backfill.id.clone();
+        let Some(older) = plan::next_backfill(&backfill.progress, self.clock.now()) else {
+            reader.end_backfill(feed).await?;
+            return Ok(true);
+        };
+        match reader.complete(feed, older).await {
+            Ok(Ended::Shortened) | Err(Stopped::Cancelled) => Ok(true),
+            Ok(Ended::Complete) => {
+                let next = feed
+                    .backfill
+                    .as_ref()
+                    .and_then(|backfill| plan::next_backfill(&backfill.progress, self.clock.now()));
+                // Counts that are open are looked at again by the next poll.
+                Ok(next != Some(older))
+            }
+            Err(Stopped::Budget { .. }) => Ok(false),
+            // The feed itself is current; its older days are tried again by the next poll.
+            Err(Stopped::Zoom(error)) if !matches!(error, zoom::Error::DayUsedUp { .. }) => {
+                warn!(feed = %feed.key, backfill = %id, %error, "older days cannot be read");
+                let trouble = error.to_string();
+                self.store.note_backfill_trouble(feed.id, &id, &trouble).await?;
+                Ok(false)
+            }
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    /// How long to wait until the next poll.
+    async fn pace(&self, feed: &ClaimedFeed, budget: Budget, daily: u64) -> Result<Duration, Stopped> {
+        let interval = feed.spec.poll_interval.get();
+        if !budget.runs_low(daily) {
+            return Ok(interval);
+        }
+        let feeds = self.store.feeds_of_account(feed.spec.account_key()).await?;
+        Ok(budget.pace(daily, feeds, interval, self.clock.now()))
+    }
+
+    /// What the feed's source shows to Zoom; a secret that is referred to is read at each poll.
     async fn credential(&self, feed: &ClaimedFeed) -> Result<Credential, Stopped> {
-        let opened = self
-            .vault
-            .secrets_of(
-                feed.key.source.as_str(),
-                &feed.spec,
-                feed.sealed.iter().map(SealedSecret::as_pair),
-            )
-            .await;
-        let mut opened = opened.map_err(|error| Stopped::Secret(error.code(), error.to_string()))?;
-        let client_secret = opened.remove("client_secret").ok_or_else(|| {
-            let detail = "the source has no client secret: set `client_secret` or `client_secret_ref`";
-            Stopped::Secret(Code::MissingSecret, detail.to_owned())
-        })?;
-        Ok(Credential {
-            account_id: feed.spec.account_id.clone(),
-            client_id: feed.spec.client_id.clone(),
-            client_secret,
-        })
+        let source = feed.key.source.as_str();
+        let credential = self.credentials.of(source, &feed.spec, &feed.sealed).await;
+        credential.map_err(|unusable| Stopped::Secret(unusable.code, unusable.detail))
     }
 
     /// Zoom's daily limit is reached: the whole account waits.
     async fn pause(&self, feed: &ClaimedFeed, until: Timestamp) {
-        let account = self.zoom.budget_key(&feed.spec.account_id);
+        let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         info!(feed = %feed.key, %until, "the Zoom requests of the day are used up");
         let today = Day::of(self.clock.now());
-        if let Err(error) = self.store.spend(&account, today, 0, None, Some(until)).await {
+        if let Err(error) = self.store.pause_account(&account, today, until).await {
             warn!(feed = %feed.key, error = error.chain(), "cannot note the pause of an account");
         }
     }
@@ -245,15 +294,11 @@ fn failure(stopped: Stopped) -> (PollOutcome, Code, String) {
             Code::StoreUnavailable,
             error.to_string(),
         ),
-        Stopped::Fenced => (
+        // The poll has dealt with these by itself.
+        Stopped::Fenced | Stopped::Stopping | Stopped::Budget { .. } | Stopped::Cancelled => (
             PollOutcome::Fenced,
             Code::Internal,
-            "the lease was lost".to_owned(),
-        ),
-        Stopped::Stopping => (
-            PollOutcome::Unavailable,
-            Code::Internal,
-            "the engine is stopping".to_owned(),
+            "the poll was broken off".to_owned(),
         ),
     }
 }

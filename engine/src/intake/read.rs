@@ -1,315 +1,284 @@
 //! One read of a feed: page after page into the log of events.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use engine_api::label::Labeller;
-use jiff::{SignedDuration, Timestamp};
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use jiff::Timestamp;
+use tracing::info;
 
-use super::{Intake, gate::Gate, poll::Stopped};
+use super::{
+    Intake,
+    append::{Appender, Seen},
+    ask::Asker,
+    poll::Stopped,
+};
 use crate::{
+    crash,
     model::{
-        Checkpoint, Day, Event, Row,
-        counting::{Tally, Verdict},
-        plan::{self, End, Read},
+        Row,
+        counting::Tally,
+        plan::{self, Read},
+        progress::{self, End, TOKEN_LIFE},
     },
-    store::{ClaimedFeed, NewEvents},
-    telemetry::{LabelLabels, LogTypeLabels},
-    zoom::{self, Credential, Page, PageRequest},
+    store::ClaimedFeed,
+    telemetry::LogTypeLabels,
+    zoom::{self, PageRequest},
 };
 
-/// Tries of one page before the poll is given up; Zoom asks for short waits in the middle of a read.
-const TRIES: u32 = 5;
-/// Waits that are worth holding a read for. Longer ones end the poll, whose page token would expire meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// A claim that was made or renewed less than this ago is not renewed.
-const RENEW_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// How often a read is begun anew when Zoom does not go on with it.
 const RESTARTS: u32 = 2;
 
-/// Reads a feed's pages and counts the requests that it takes.
+/// Reads a feed's pages.
 pub(super) struct Reader<'a> {
-    intake: &'a Intake,
-    credential: &'a Credential,
-    gate: Gate,
-    stop: &'a CancellationToken,
-    labeller: Labeller,
-    requests: u64,
-    remaining_today: Option<u64>,
-    appended: bool,
+    pub(super) intake: &'a Intake,
+    asker: Asker<'a>,
+    pub(super) appender: Appender<'a>,
+    /// How often new events are asked for, also while a long read goes on.
+    poll_interval: Duration,
+    /// When they were asked for last, by the monotonic clock.
+    tail_at: Duration,
 }
 
-/// How far a read came.
+/// A read under way.
+pub(super) struct Reading {
+    pub(super) read: Read,
+    pub(super) page_size: u32,
+    pub(super) tally: Tally,
+    page_token: Option<String>,
+    seen_tokens: HashSet<String>,
+    pub(super) pages: u64,
+    /// Pages that no commit has noted yet.
+    pub(super) unnoted: u64,
+    /// When it began, by our clock or Zoom's, whichever is behind.
+    pub(super) began: Timestamp,
+    /// When it began, by the monotonic clock.
+    pub(super) started: Duration,
+}
+
+/// What one more page led to.
 enum Progress {
-    /// To the last page.
-    Complete(Tally),
-    /// To a page whose rows are all known, which is enough for a tail.
-    Known {
-        /// Rows were seen more often than is certain.
-        surplus: bool,
-    },
+    /// There are more.
+    Goes,
+    /// It was the last one.
+    Complete,
+    /// All its rows are known, which is enough for a tail.
+    Known,
+}
+
+/// How a complete read ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With its last page.
+    Complete,
+    /// Its page tokens expired on the way: the next read takes fewer days.
+    Shortened,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
-        intake: &'a Intake,
-        credential: &'a Credential,
-        gate: Gate,
-        stop: &'a CancellationToken,
-    ) -> Self {
+    pub(super) fn new(intake: &'a Intake, feed: &ClaimedFeed, asker: Asker<'a>) -> Self {
         Self {
             intake,
-            credential,
-            gate,
-            stop,
-            labeller: Labeller::default(),
-            requests: 0,
-            remaining_today: None,
-            appended: false,
+            asker,
+            appender: Appender::new(intake, feed.key.log_type),
+            poll_interval: feed.spec.poll_interval.get(),
+            tail_at: intake.clock.monotonic(),
         }
     }
 
-    /// Requests made so far, answered or not.
-    pub(super) fn requests(&self) -> u64 {
-        self.requests
+    /// Gives back what is left of the budget.
+    pub(super) async fn close(self) {
+        self.asker.close().await;
     }
 
-    /// Whether there are new events.
-    pub(super) fn appended(&self) -> bool {
-        self.appended
-    }
-
-    /// What Zoom said last about the requests that are left today.
-    pub(super) fn remaining_today(&self) -> Option<u64> {
-        self.remaining_today
-    }
-
-    /// Reads, appends what has become certain, and moves the checkpoint.
-    pub(super) async fn read(&mut self, feed: &mut ClaimedFeed, read: Read) -> Result<(), Stopped> {
-        let began = self.intake.clock.now();
-        let wanted_sweep = feed.checkpoint.wants_sweep;
+    /// Reads new events: until all rows of a page are known, or to the end. Answers whether only a complete read can
+    /// settle what it saw. `wants_sweep` is what the checkpoint wants beside that.
+    pub(super) async fn tail(&mut self, feed: &mut ClaimedFeed, wants_sweep: bool) -> Result<bool, Stopped> {
+        self.tail_at = self.intake.clock.monotonic();
+        let read = plan::tail(&feed.checkpoint, self.intake.clock.now());
         let mut restarts = 0;
-        let mut pages = 0;
-        let progress = loop {
-            match self.pages(feed, read, &mut pages).await {
-                Ok(progress) => break progress,
-                Err(Stopped::Zoom(zoom::Error::Restart { detail })) if restarts < RESTARTS => {
-                    info!(feed = %feed.key, read = read.name(), detail, "Zoom does not go on with a read; it begins anew");
-                    restarts += 1;
+        let mut reading = self.begin(feed, read);
+        let known = loop {
+            match self.page(feed, &mut reading).await {
+                Ok(Progress::Goes) => {}
+                Ok(Progress::Known) => break true,
+                Ok(Progress::Complete) => break false,
+                Err(stopped) => {
+                    self.restart(feed, &mut reading, stopped, &mut restarts).await?;
                 }
-                Err(stopped) => return Err(stopped),
             }
         };
-        let mut checkpoint = feed.checkpoint.clone();
-        // The read is over, so what it had noted for the case of a crash is no longer so.
-        checkpoint.wants_sweep = wanted_sweep;
-        let mut events = NewEvents::default();
-        match progress {
-            Progress::Known { surplus } => {
-                // What was appended before a restart is known by now, and hides what lay behind it.
-                let unsettled = surplus || restarts > 0;
-                plan::advance(&mut checkpoint, read, began, pages, End::TailKnown { unsettled });
-            }
-            Progress::Complete(mut tally) => {
-                for day in tally.missing_for_verdict() {
-                    tally.load(day, self.intake.store.known(feed.id, day).await?);
-                }
-                let previous = plan::open_read(&checkpoint, read);
-                let verdict = tally.finish(previous);
-                plan::advance(&mut checkpoint, read, began, pages, End::from(&verdict));
-                if let Verdict::Confirmed(rows) = verdict {
-                    for row in &rows {
-                        let parsed = Row::parse(feed.key.log_type, &row.text);
-                        self.push(feed, &mut events, &parsed, row.occurrence);
-                    }
-                }
-            }
+        if known {
+            // What was appended before a restart is known by now, and hides what lay behind it.
+            let unsettled = reading.tally.has_surplus() || restarts > 0;
+            let mut checkpoint = feed.checkpoint.clone();
+            checkpoint.wants_sweep = wants_sweep;
+            progress::advance(&mut checkpoint, self.done(&reading), End::TailKnown { unsettled });
+            self.save(feed, checkpoint, None).await?;
+            return Ok(unsettled);
         }
-        debug!(feed = %feed.key, read = read.name(), window = %read.window(), pages, "read");
-        if checkpoint != feed.checkpoint || events.count() > 0 {
-            self.commit(feed, events, checkpoint).await?;
-        }
-        Ok(())
+        self.finish(feed, reading, wants_sweep, false).await
     }
 
-    /// Reads pages until there are no more, or a tail has seen enough; each is committed before the next is asked
-    /// for.
-    async fn pages(
-        &mut self,
-        feed: &mut ClaimedFeed,
-        read: Read,
-        pages: &mut u64,
-    ) -> Result<Progress, Stopped> {
-        let page_size = plan::page_size(&feed.checkpoint, read);
-        let mut tally = Tally::new(read.window(), page_size);
-        let mut page_token: Option<String> = None;
-        let mut seen_tokens = std::collections::HashSet::new();
+    /// Reads all pages of a window, and new events whenever they are due meanwhile.
+    pub(super) async fn complete(&mut self, feed: &mut ClaimedFeed, read: Read) -> Result<Ended, Stopped> {
+        let wants_sweep = feed.checkpoint.wants_sweep;
+        let mut unsettled = false;
+        let mut restarts = 0;
+        let mut reading = self.begin(feed, read);
         loop {
-            if self.stop.is_cancelled() {
-                return Err(Stopped::Stopping);
+            match self.page(feed, &mut reading).await {
+                Ok(Progress::Complete) => break,
+                Ok(Progress::Goes | Progress::Known) => {}
+                Err(Stopped::Zoom(zoom::Error::Restart { detail }))
+                    if reading.pages > 0 && (self.is_old(&reading) || restarts >= RESTARTS) =>
+                {
+                    return self.shorten(feed, reading, detail).await;
+                }
+                Err(stopped) => {
+                    self.restart(feed, &mut reading, stopped, &mut restarts).await?;
+                }
             }
-            let request = PageRequest {
-                log_type: feed.key.log_type,
-                window: read.window(),
-                page_size,
-                page_token: page_token.as_deref(),
-            };
-            let page = self.page(feed, request).await?;
-            *pages += 1;
-            let rows = page.rows().map_err(Stopped::Zoom)?;
-            for day in tally.missing_days(&rows) {
-                tally.load(day, self.intake.store.known(feed.id, day).await?);
+            let waited = self.intake.clock.monotonic().saturating_sub(self.tail_at);
+            if waited >= self.poll_interval {
+                self.note(feed, &mut reading).await?;
+                unsettled |= self.tail(feed, wants_sweep).await?;
+                // What the tail appended is known by now, and must not be appended again.
+                for day in reading.tally.loaded_days() {
+                    let known = self.intake.store.known(feed.id, day).await?;
+                    reading.tally.load(day, known);
+                }
             }
-            let certain = tally.page(&rows);
-            let all_known = certain.is_empty();
-            self.count(feed, rows.len(), certain.len());
-            if !all_known {
-                let mut events = NewEvents::default();
-                // Oldest first, so that the log follows the events' own order as far as a page can.
-                for certain in in_order_of_time(
-                    &rows,
-                    certain.iter().map(|certain| (certain.index, certain.occurrence)),
-                ) {
-                    self.push(feed, &mut events, &rows[certain.0], certain.1);
+        }
+        self.finish(feed, reading, wants_sweep, unsettled).await?;
+        Ok(Ended::Complete)
+    }
+
+    fn begin(&self, feed: &ClaimedFeed, read: Read) -> Reading {
+        let backfill = feed.backfill.as_ref().map(|backfill| &backfill.progress);
+        let open = plan::open_read(&feed.checkpoint, backfill, read);
+        let page_size = plan::page_size(&feed.checkpoint, open);
+        Reading {
+            read,
+            page_size,
+            tally: Tally::new(read.window(), page_size),
+            page_token: None,
+            seen_tokens: HashSet::new(),
+            pages: 0,
+            unnoted: 0,
+            began: self.intake.clock.now(),
+            started: self.intake.clock.monotonic(),
+        }
+    }
+
+    /// Reads one page and takes what is certain of it.
+    async fn page(&mut self, feed: &mut ClaimedFeed, reading: &mut Reading) -> Result<Progress, Stopped> {
+        if self.asker.is_stopping() {
+            self.note(feed, reading).await?;
+            return Err(Stopped::Stopping);
+        }
+        let request = PageRequest {
+            log_type: feed.key.log_type,
+            window: reading.read.window(),
+            page_size: reading.page_size,
+            page_token: reading.page_token.as_deref(),
+        };
+        let page = match self.asker.page(feed, request, reading.read.purpose()).await {
+            Ok(page) => page,
+            Err(stopped) => {
+                // What is certain is delivered, whatever becomes of the read.
+                if !matches!(stopped, Stopped::Fenced | Stopped::Store(_)) {
+                    self.note(feed, reading).await?;
                 }
-                let mut checkpoint = feed.checkpoint.clone();
-                if page.next_page_token.is_some() {
-                    plan::underway(&mut checkpoint, read);
-                }
-                self.commit(feed, events, checkpoint).await?;
+                return Err(stopped);
             }
-            match page.next_page_token {
-                None => return Ok(Progress::Complete(tally)),
-                Some(_) if all_known && matches!(read, Read::Tail(_)) && newest_first(&rows) => {
-                    return Ok(Progress::Known {
-                        surplus: tally.has_surplus(),
-                    });
-                }
-                // A token that comes again, or a page without rows that promises more, would go on for ever.
-                Some(token) if rows.is_empty() || !seen_tokens.insert(token.clone()) => {
-                    let detail = "Zoom repeated a page token, or sent an empty page with one".to_owned();
-                    return Err(Stopped::Zoom(zoom::Error::Restart { detail }));
-                }
-                Some(token) => page_token = Some(token),
+        };
+        crash::point("intake.page_read").await;
+        if reading.pages == 0 {
+            // A clock that is ahead of Zoom's must not claim what Zoom has not lived through.
+            reading.began = page
+                .zoom_time
+                .map_or(reading.began, |time| time.min(reading.began));
+        }
+        reading.pages += 1;
+        reading.unnoted += 1;
+        let rows = page.rows();
+        for day in reading.tally.missing_days(&rows) {
+            let known = self.intake.store.known(feed.id, day).await?;
+            reading.tally.load(day, known);
+        }
+        let all_known = self.append(feed, reading, &rows);
+        let newest_first = newest_first(&rows);
+        if self.appender.is_full(self.intake.clock.monotonic()) && page.next_page_token.is_some() {
+            self.note(feed, reading).await?;
+        }
+        match page.next_page_token {
+            None => Ok(Progress::Complete),
+            Some(_) if all_known && matches!(reading.read, Read::Tail(_)) && newest_first => {
+                Ok(Progress::Known)
+            }
+            // A token that comes again, or a page without rows that promises more, would go on for ever.
+            Some(token) if rows.is_empty() || !reading.seen_tokens.insert(token.clone()) => {
+                let detail = "Zoom repeated a page token, or sent an empty page with one".to_owned();
+                Err(Stopped::Zoom(zoom::Error::Restart { detail }))
+            }
+            Some(token) => {
+                reading.page_token = Some(token);
+                Ok(Progress::Goes)
             }
         }
     }
 
-    /// One page, asked for again where Zoom asks to wait a moment or fails in passing.
-    async fn page(&mut self, feed: &mut ClaimedFeed, request: PageRequest<'_>) -> Result<Page, Stopped> {
-        let clock = &self.intake.clock;
-        let mut tries = 0;
-        let mut held = None;
-        loop {
-            if held.is_none() {
-                self.gate.pass().await;
-            }
-            self.renew(feed).await?;
-            self.requests += 1;
-            tries += 1;
-            let error = match self.intake.zoom.page(self.credential, request).await {
-                Ok(page) => {
-                    self.remaining_today = page.remaining_today.or(self.remaining_today);
-                    return Ok(page);
-                }
-                Err(error) => error,
-            };
-            let pause = Duration::from_millis(500) * 2_u32.pow(tries.min(6));
-            let wait = match &error {
-                zoom::Error::Throttled { until } => until.map_or(pause, |until| {
-                    wait_for(until, clock.now()).max(Duration::from_millis(100))
-                }),
-                zoom::Error::Unavailable { .. } | zoom::Error::Malformed { .. } if tries < 3 => pause,
-                _ => return Err(Stopped::Zoom(error)),
-            };
-            if tries >= TRIES || wait > LONGEST_WAIT {
-                return Err(Stopped::Zoom(error));
-            }
-            if held.is_none() && matches!(error, zoom::Error::Throttled { .. }) {
-                held = Some(self.gate.hold().await);
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(Stopped::Stopping),
-                () = clock.sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Keeps the claim well ahead of its end, without a write for each page.
-    async fn renew(&self, feed: &mut ClaimedFeed) -> Result<(), Stopped> {
-        let until = self.intake.lease_until();
-        if until.duration_since(feed.lease_until) > RENEW_AFTER {
-            let renewed = self.intake.store.renew_feed(feed.id, feed.fence, until).await?;
-            renewed.map_err(|_| Stopped::Fenced)?;
-            feed.lease_until = until;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, feed: &ClaimedFeed, events: &mut NewEvents, row: &Row<'_>, occurrence: u32) {
-        let mut labels = Vec::new();
-        row.labelled(|labelled| self.labeller.labels(feed.key.log_type, labelled, &mut labels));
-        let telemetry = &self.intake.telemetry;
-        for label in &labels {
-            telemetry.events_labelled.add(&LabelLabels { label }, 1);
-        }
-        let collected_at = self.intake.clock.now();
-        let log_type = LogTypeLabels::of(feed.key.log_type);
-        if let Some(time) = row.time {
-            let lateness = collected_at.duration_since(time).as_secs_f64().max(0.0);
-            telemetry.event_lateness_seconds.observe(&log_type, lateness);
-            if feed.checkpoint.swept_at.is_some()
-                && time < feed.checkpoint.watermark
-                && row.day >= recent(feed)
-            {
-                telemetry.late_events.add(&log_type, 1);
-            }
-        }
-        events.push(&Event {
-            hash: row.hash,
-            day: row.day,
-            occurrence,
-            time: row.time,
-            collected_at,
-            labels: &labels.join(","),
-            row: row.text,
-        });
-    }
-
-    fn count(&self, feed: &ClaimedFeed, rows: usize, certain: usize) {
+    /// Makes events of a page's rows that are certain; answers whether there were none.
+    fn append(&mut self, feed: &ClaimedFeed, reading: &mut Reading, rows: &[Row<'_>]) -> bool {
+        let mut certain = reading.tally.page(rows);
         let labels = LogTypeLabels::of(feed.key.log_type);
         let telemetry = &self.intake.telemetry;
-        telemetry.rows_read.add(&labels, rows as u64);
-        telemetry.duplicate_rows.add(&labels, (rows - certain) as u64);
-        telemetry.events_appended.add(&labels, certain as u64);
+        telemetry.rows_read.add(&labels, rows.len() as u64);
+        telemetry
+            .duplicate_rows
+            .add(&labels, (rows.len() - certain.len()) as u64);
+        telemetry.events_appended.add(&labels, certain.len() as u64);
+        // Oldest first, so that the log follows the events' own order as far as a page can. Stable, and equal rows
+        // keep their order: the k-th of them stays before the next.
+        certain.sort_by_key(|certain| rows[certain.index].time);
+        let (at, now) = (self.intake.clock.now(), self.intake.clock.monotonic());
+        let seen = Seen {
+            read: reading.read,
+            checkpoint: &feed.checkpoint,
+            at,
+        };
+        for certain in &certain {
+            self.appender
+                .push(&rows[certain.index], certain.mark, certain.occurrence, seen, now);
+        }
+        certain.is_empty()
     }
 
-    async fn commit(
+    /// Begins a read anew that Zoom did not go on with; any other end is the read's.
+    async fn restart(
         &mut self,
         feed: &mut ClaimedFeed,
-        events: NewEvents,
-        checkpoint: Checkpoint,
+        reading: &mut Reading,
+        stopped: Stopped,
+        restarts: &mut u32,
     ) -> Result<(), Stopped> {
-        let any = events.count() > 0;
-        let committed = self
-            .intake
-            .store
-            .commit_intake(feed.id, feed.fence, events, &checkpoint)
-            .await?;
-        committed.map_err(|_| Stopped::Fenced)?;
-        self.appended |= any;
-        feed.checkpoint = checkpoint;
+        let Stopped::Zoom(zoom::Error::Restart { detail }) = &stopped else {
+            return Err(stopped);
+        };
+        // Where Zoom refuses the first page, it refuses the range, and would again.
+        if reading.pages == 0 || *restarts >= RESTARTS {
+            return Err(stopped);
+        }
+        *restarts += 1;
+        info!(feed = %feed.key, read = reading.read.name(), detail, "Zoom does not go on with a read; it begins anew");
+        self.note(feed, reading).await?;
+        *reading = self.begin(feed, reading.read);
         Ok(())
     }
-}
 
-/// The first day that is not a backfill's: what a backfill brings is old, not late.
-fn recent(feed: &ClaimedFeed) -> Day {
-    feed.checkpoint
-        .backfill
-        .as_ref()
-        .map_or(feed.checkpoint.start, |backfill| backfill.until.plus(1))
+    fn is_old(&self, reading: &Reading) -> bool {
+        let took = self.intake.clock.monotonic().saturating_sub(reading.started);
+        took >= TOKEN_LIFE * 9 / 10
+    }
 }
 
 /// Whether a page shows the newest rows first, as far as one can see. Where one cannot, a tail reads on.
@@ -321,16 +290,4 @@ fn newest_first(rows: &[Row<'_>]) -> bool {
         (Some(first), Some(last)) => first > last,
         _ => false,
     }
-}
-
-fn in_order_of_time(rows: &[Row<'_>], certain: impl Iterator<Item = (usize, u32)>) -> Vec<(usize, u32)> {
-    let mut ordered: Vec<(usize, u32)> = certain.collect();
-    // Stable, and equal rows keep their order: the k-th of them stays before the next.
-    ordered.sort_by_key(|(index, _)| rows[*index].time);
-    ordered
-}
-
-fn wait_for(until: Timestamp, now: Timestamp) -> Duration {
-    // An instant that has passed asks for no wait.
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }

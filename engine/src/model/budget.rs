@@ -1,5 +1,7 @@
 //! The request budget of a Zoom account: pure decisions.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Day;
@@ -7,7 +9,7 @@ use super::Day;
 /// What an account has spent today, and what Zoom said of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// Requests of ours, today.
+    /// Requests of ours, today: made, or set aside for a read that goes on.
     pub used: u64,
     /// What Zoom's own header said last, today: other apps of the account spend too.
     pub remaining: Option<u64>,
@@ -15,13 +17,33 @@ pub struct Budget {
     pub paused_until: Option<Timestamp>,
 }
 
+/// What a request is for: near the budget's end, the less urgent waits first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// New events.
+    Tail,
+    /// Late ones, and certainty.
+    Sweep,
+    /// Old ones.
+    Backfill,
+}
+
+impl Purpose {
+    /// How many of the day's requests are kept for what is more urgent.
+    fn reserve(self, daily: u64) -> u64 {
+        match self {
+            Self::Tail => 0,
+            Self::Sweep => daily / 5,
+            Self::Backfill => daily / 10 * 3,
+        }
+    }
+}
+
 /// What a budget allows now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// Every read.
-    Free,
-    /// Only the tail: sweeps and backfills wait first.
-    Frugal,
+    /// So many requests, one at least.
+    Requests(u64),
     /// Nothing before this instant.
     Nothing(Timestamp),
 }
@@ -33,44 +55,98 @@ impl Budget {
         self.remaining.map_or(own, |remaining| own.min(remaining))
     }
 
-    /// What may be asked of Zoom at `now`.
-    pub fn allowance(&self, daily: u64, now: Timestamp) -> Allowance {
+    /// What may be asked of Zoom at `now`, for this purpose.
+    pub fn allowance(&self, daily: u64, purpose: Purpose, now: Timestamp) -> Allowance {
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Allowance::Nothing(until);
         }
-        match self.left(daily) {
+        match self.left(daily).saturating_sub(purpose.reserve(daily)) {
             0 => Allowance::Nothing(Day::of(now).plus(1).start()),
-            left if left < daily / 5 => Allowance::Frugal,
-            _ => Allowance::Free,
+            requests => Allowance::Requests(requests),
         }
+    }
+
+    /// Whether less than a tenth of the day's requests is left.
+    pub fn runs_low(&self, daily: u64) -> bool {
+        self.left(daily) < daily / 10
+    }
+
+    /// How long a feed waits between two polls: its own interval, but where the budget runs low, long enough that it
+    /// lasts until midnight for all `feeds` of the account.
+    pub fn pace(&self, daily: u64, feeds: u64, interval: Duration, now: Timestamp) -> Duration {
+        if !self.runs_low(daily) {
+            return interval;
+        }
+        let left = self.left(daily);
+        let midnight = Day::of(now).plus(1).start();
+        let rest = Duration::try_from(midnight.duration_since(now)).unwrap_or_default();
+        let share = u32::try_from(left / feeds.max(1)).unwrap_or(u32::MAX);
+        rest.checked_div(share).unwrap_or(rest).max(interval)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn sweeps_wait_first_and_the_tail_last() {
-        let now: Timestamp = "2024-05-10T12:00:00Z".parse().unwrap();
-        let midnight: Timestamp = "2024-05-11T00:00:00Z".parse().unwrap();
-        let used = |used| Budget {
+    fn used(used: u64) -> Budget {
+        Budget {
             used,
             ..Budget::default()
-        };
-        assert_eq!(used(0).allowance(100, now), Allowance::Free);
-        assert_eq!(used(81).allowance(100, now), Allowance::Frugal);
-        assert_eq!(used(100).allowance(100, now), Allowance::Nothing(midnight));
+        }
+    }
+
+    #[test]
+    fn backfills_wait_first_then_sweeps_and_the_tail_last() {
+        let now: Timestamp = "2024-05-10T12:00:00Z".parse().unwrap();
+        let midnight: Timestamp = "2024-05-11T00:00:00Z".parse().unwrap();
+        let nothing = Allowance::Nothing(midnight);
+        for (spent, tail, sweep, backfill) in [
+            (0, 100, Some(80), Some(70)),
+            (70, 30, Some(10), None),
+            (80, 20, None, None),
+            (99, 1, None, None),
+        ] {
+            let allowance = |purpose| used(spent).allowance(100, purpose, now);
+            let wanted = |requests: Option<u64>| requests.map_or(nothing, Allowance::Requests);
+            assert_eq!(allowance(Purpose::Tail), Allowance::Requests(tail));
+            assert_eq!(allowance(Purpose::Sweep), wanted(sweep));
+            assert_eq!(allowance(Purpose::Backfill), wanted(backfill));
+        }
+        assert_eq!(used(100).allowance(100, Purpose::Tail, now), nothing);
         let told = Budget {
             remaining: Some(0),
             ..used(5)
         };
-        assert_eq!(told.allowance(100, now), Allowance::Nothing(midnight));
+        assert_eq!(told.allowance(100, Purpose::Tail, now), nothing);
         let paused = Budget {
             paused_until: Some(midnight),
             ..used(0)
         };
-        assert_eq!(paused.allowance(100, now), Allowance::Nothing(midnight));
-        assert_eq!(paused.allowance(100, midnight), Allowance::Free);
+        assert_eq!(paused.allowance(100, Purpose::Tail, now), nothing);
+        assert_eq!(
+            paused.allowance(100, Purpose::Tail, midnight),
+            Allowance::Requests(100)
+        );
+    }
+
+    proptest! {
+        /// Polling at the pace that is asked for never meets the end of the budget before midnight.
+        #[test]
+        fn the_tail_slows_down_instead_of_running_dry(
+            spent in 0_u64..10_000, feeds in 1_u64..20, second in 0_i64..86_400, interval in 15_u64..3_600,
+        ) {
+            let now = Timestamp::from_second(1_715_299_200 + second).unwrap();
+            let interval = Duration::from_secs(interval);
+            let budget = used(spent);
+            let pace = budget.pace(10_000, feeds, interval, now);
+            prop_assert!(pace >= interval);
+            if budget.left(10_000) < 1_000 && budget.left(10_000) >= feeds {
+                let polls = (86_400 - second).unsigned_abs() / pace.as_secs().max(1);
+                prop_assert!(polls * feeds <= budget.left(10_000) + feeds);
+            }
+        }
     }
 }

@@ -14,16 +14,21 @@ pub struct Checkpoint {
     pub version: u8,
     /// The first day to collect.
     pub start: Day,
-    /// Everything that Zoom had published with a time below this instant is in the log (law L4).
+    /// The first day that sweeps look after; older ones are for backfills.
+    pub recent: Day,
+    /// Everything that Zoom had published with a time from [`Self::recent`] on and below this instant is in the log
+    /// (law L4).
     pub watermark: Timestamp,
     /// When the last complete sweep up to today began.
     pub swept_at: Option<Timestamp>,
+    /// Where a sweep that is read in parts goes on.
+    pub sweeping: Option<Day>,
     /// A sweep is due whatever the clock says: a tail was cut off, or saw what only a complete read can settle.
     pub wants_sweep: bool,
-    /// The last complete read whose counts are not certain yet.
-    pub unconfirmed: Option<ReadSummary>,
-    /// Older days that are still to be collected.
-    pub backfill: Option<Backfill>,
+    /// The most days that a sweep reads at once; fewer once its page tokens expired on the way.
+    pub span: i32,
+    /// Complete reads whose counts are not certain yet; their windows do not overlap.
+    pub open: Vec<ReadSummary>,
     /// How many complete reads there were; their page sizes alternate.
     pub reads: u64,
 }
@@ -57,49 +62,57 @@ pub struct Backfill {
     /// How many days the next read takes; follows how long the reads are.
     pub span: i32,
     /// The last complete read of the next window whose counts are not certain yet.
-    pub unconfirmed: Option<ReadSummary>,
+    pub open: Option<ReadSummary>,
+}
+
+impl Backfill {
+    /// A backfill of these days, none of which has been read.
+    pub fn new(days: Window) -> Self {
+        Self {
+            next: days.from,
+            until: days.to,
+            span: 1,
+            open: None,
+        }
+    }
 }
 
 impl Checkpoint {
     /// The form that this version writes.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
-    /// A new feed's checkpoint: the recent days are swept at once, older ones are a backfill.
-    pub fn new(start: Day, now: Timestamp) -> Self {
+    /// A new feed's checkpoint, and the older days that want a backfill: the recent days are swept at once.
+    pub fn new(start: Day, now: Timestamp) -> (Self, Option<Window>) {
         // Yesterday and today: what arrives is delivered at once, however far back the start is.
         let recent = start.max(Day::of(now).plus(-1));
-        let backfill = (start < recent).then(|| Backfill {
-            next: start,
-            until: recent.plus(-1),
-            span: 1,
-            unconfirmed: None,
-        });
-        Self {
+        let checkpoint = Self {
             version: Self::VERSION,
             start,
+            recent,
             watermark: recent.start(),
             swept_at: None,
+            sweeping: None,
             wants_sweep: true,
-            unconfirmed: None,
-            backfill,
+            span: Window::MAX_DAYS,
+            open: Vec::new(),
             reads: 0,
-        }
+        };
+        let older = (start < recent).then(|| Window::new(start, recent.plus(-1)));
+        (checkpoint, older)
     }
 
-    /// The start was moved: days before the old one are backfilled, nothing is forgotten when it moves forward.
-    pub fn start_moved(&mut self, start: Day) {
-        if start < self.start {
-            let until = self
-                .backfill
-                .as_ref()
-                .map_or(self.start.plus(-1), |open| open.until);
-            self.backfill = Some(Backfill {
-                next: start,
-                until,
-                span: 1,
-                unconfirmed: None,
-            });
-            self.start = start;
+    /// The start was moved: answers the days before the old one, which want a backfill. Nothing is forgotten when it
+    /// moves forward.
+    pub fn start_moved(&mut self, start: Day) -> Option<Window> {
+        let older = (start < self.start).then(|| Window::new(start, self.start.plus(-1)));
+        self.start = self.start.min(start);
+        older
+    }
+
+    /// A backfill is done: where its days join those that sweeps look after, they are looked after too.
+    pub fn backfilled(&mut self, days: Window) {
+        if days.to.plus(1) >= self.recent {
+            self.recent = self.recent.min(days.from);
         }
     }
 }

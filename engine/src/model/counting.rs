@@ -17,25 +17,105 @@
 //! Rows without a readable time are counted together under [`Day::UNDATED`], whichever window they came in; they rise
 //! by the same two ways, and are left out of the containment test, since a window holds only some of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, Hasher},
+};
 
-use super::{Day, ReadSummary, Row, RowHash, Window};
+use super::{Day, Mark, Print, ReadSummary, Row, RowHash, Window};
+
+/// The most bytes of rows that are held back because their exact text is new though their fields are known.
+const MAX_UNSEEN_BYTES: usize = 1 << 20;
 
 /// What one read has seen so far, and what was known before.
 #[derive(Debug)]
 pub struct Tally {
     window: Window,
     page_size: u32,
-    days: BTreeMap<Day, HashMap<RowHash, Count>>,
+    days: BTreeMap<Day, Counts>,
     surplus: BTreeMap<(Day, RowHash), Vec<Box<str>>>,
+    /// Rows whose fields are known and whose exact text is not in the log: of a surplus, they go first.
+    unseen: HashMap<(Day, RowHash), Vec<Box<str>>>,
+    unseen_bytes: usize,
     rows: u64,
     digest: u128,
+    in_page: ByHash<u32>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+/// A table by hashes, which are spread evenly as they are.
+type ByHash<T> = HashMap<RowHash, T, BuildHasherDefault<Even>>;
+
+/// Takes a hash's own first bytes. Nobody can choose them without trying out hashes.
+#[derive(Debug, Default)]
+struct Even(u64);
+
+impl Hasher for Even {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 ^= number;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_hash: ByHash<Count>,
+    /// The marks of the second and further events of one hash.
+    further: ByHash<Vec<Mark>>,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Count {
     known: u32,
     seen: u32,
+    /// The mark of the first event in the log.
+    first: Mark,
+}
+
+const UNKNOWN: Count = Count {
+    known: 0,
+    seen: 0,
+    first: Mark([0; 4]),
+};
+
+impl Counts {
+    /// Counts an event of the log.
+    fn add(&mut self, print: Print) {
+        let count = self.by_hash.entry(print.hash).or_insert(UNKNOWN);
+        count.known += 1;
+        if count.known == 1 {
+            count.first = print.mark;
+        } else {
+            self.further.entry(print.hash).or_default().push(print.mark);
+        }
+    }
+
+    /// The marks of what the log holds of a hash.
+    fn marks(&self, hash: RowHash) -> Vec<Mark> {
+        let Some(count) = self.by_hash.get(&hash).filter(|count| count.known > 0) else {
+            return Vec::new();
+        };
+        let further = self.further.get(&hash).into_iter().flatten();
+        std::iter::once(&count.first).chain(further).copied().collect()
+    }
+
+    /// Whether the log holds an event with this hash and this very text.
+    fn holds(&self, print: Print) -> bool {
+        let further = || self.further.get(&print.hash);
+        self.by_hash.get(&print.hash).is_some_and(|count| {
+            count.known > 0
+                && (count.first == print.mark
+                    || count.known > 1 && further().is_some_and(|further| further.contains(&print.mark)))
+        })
+    }
 }
 
 /// An occurrence that has become certain: the row with this index in the page is the `occurrence`-th of its equals.
@@ -45,6 +125,8 @@ pub struct Certain {
     pub index: usize,
     /// Its number among equal rows, from 1.
     pub occurrence: u32,
+    /// The mark of its exact text.
+    pub mark: Mark,
 }
 
 /// A row that became certain only when the read was complete.
@@ -70,24 +152,27 @@ pub enum Verdict {
 impl Tally {
     /// Begins a read.
     pub fn new(window: Window, page_size: u32) -> Self {
-        let (days, surplus) = (BTreeMap::new(), BTreeMap::new());
         Self {
             window,
             page_size,
-            days,
-            surplus,
+            days: BTreeMap::new(),
+            surplus: BTreeMap::new(),
+            unseen: HashMap::new(),
+            unseen_bytes: 0,
             rows: 0,
             digest: 0,
+            in_page: ByHash::default(),
         }
     }
 
     /// The days of these rows whose known counts must be [loaded](Self::load) first.
     pub fn missing_days(&self, rows: &[Row<'_>]) -> Vec<Day> {
-        let mut days: Vec<Day> = rows
-            .iter()
-            .map(|row| row.day)
-            .filter(|day| !self.days.contains_key(day))
-            .collect();
+        let mut days = Vec::new();
+        for row in rows {
+            if days.last() != Some(&row.day) && !self.days.contains_key(&row.day) {
+                days.push(row.day);
+            }
+        }
         days.sort_unstable();
         days.dedup();
         days
@@ -102,47 +187,147 @@ impl Tally {
         days.filter(|day| !self.days.contains_key(day)).collect()
     }
 
-    /// Tells what the log holds of a day: one hash for each event.
-    pub fn load(&mut self, day: Day, hashes: impl IntoIterator<Item = RowHash>) {
+    /// The days whose known counts are loaded: another read that appended to them makes them stale.
+    pub fn loaded_days(&self) -> Vec<Day> {
+        self.days.keys().copied().collect()
+    }
+
+    /// Tells what the log holds of a day, in its order. What was told before of that day is forgotten; what the read
+    /// has seen is not.
+    pub fn load(&mut self, day: Day, prints: impl IntoIterator<Item = Print>) {
         let counts = self.days.entry(day).or_default();
-        for hash in hashes {
-            counts.entry(hash).or_default().known += 1;
+        counts.further.clear();
+        counts.by_hash.values_mut().for_each(|count| count.known = 0);
+        for print in prints {
+            counts.add(print);
         }
+        // What is in the log by now is no surplus any more.
+        self.surplus.retain(|(surplus_day, hash), texts| {
+            if *surplus_day != day {
+                return true;
+            }
+            let count = counts.by_hash.get(hash).copied().unwrap_or(UNKNOWN);
+            let open = count.seen.saturating_sub(count.known) as usize;
+            let marks = counts.marks(*hash);
+            texts.sort_by_key(|text| marks.contains(&Mark::of(text)));
+            texts.truncate(open);
+            open > 0
+        });
     }
 
     /// Counts a page and answers which of its rows have become certain (rule 1), in the page's order.
     ///
     /// The days of the rows must have been loaded.
     pub fn page(&mut self, rows: &[Row<'_>]) -> Vec<Certain> {
-        let mut certain = Vec::new();
-        let mut in_page: HashMap<(Day, RowHash), u32> = HashMap::with_capacity(rows.len());
+        let (mut certain, mut twins, mut beyond) = (Vec::new(), Vec::new(), Vec::new());
+        self.in_page.clear();
         for (index, row) in rows.iter().enumerate() {
             debug_assert!(
                 self.days.contains_key(&row.day),
                 "counts of {} were not loaded",
                 row.day
             );
-            let count = self.days.entry(row.day).or_default().entry(row.hash).or_default();
-            let here = in_page.entry((row.day, row.hash)).or_default();
-            *here += 1;
-            count.seen += 1;
             self.rows += 1;
-            self.digest = self.digest.wrapping_add(u128::from_le_bytes(row.hash.0));
-            if *here > count.known {
-                count.known = *here;
+            self.digest = self.digest.wrapping_add(row.hash.number());
+            let counts = self.days.entry(row.day).or_default();
+            let count = counts.by_hash.entry(row.hash).or_insert(UNKNOWN);
+            count.seen += 1;
+            let count = *count;
+            // Equal rows have equal times, so a hash is met under one day only.
+            let here = self.in_page.entry(row.hash).or_default();
+            *here += 1;
+            if count.known == 0 {
+                let mark = row.mark();
+                counts.add(Print { hash: row.hash, mark });
                 certain.push(Certain {
                     index,
-                    occurrence: *here,
+                    occurrence: 1,
+                    mark,
                 });
-            } else if count.seen > count.known {
-                // One text for each row beyond what is known; both numbers rise together from here on.
-                self.surplus
-                    .entry((row.day, row.hash))
-                    .or_default()
-                    .push(row.text.into());
+                continue;
+            }
+            if *here == 2 {
+                twins.push(index);
+            }
+            if count.seen > count.known {
+                beyond.push(index);
+            }
+            self.note_unseen(row);
+        }
+        for index in twins {
+            self.rise(index, rows, &mut certain);
+        }
+        for index in beyond {
+            self.note_surplus(&rows[index]);
+        }
+        certain.sort_unstable_by_key(|certain| certain.index);
+        certain
+    }
+
+    /// Rule 1 for the rows of a page that equal one of them: those whose exact text is not in the log go first.
+    fn rise(&mut self, like: usize, rows: &[Row<'_>], certain: &mut Vec<Certain>) {
+        let Row { day, hash, .. } = rows[like];
+        let Some(counts) = self.days.get_mut(&day) else {
+            return;
+        };
+        let here = || rows.iter().enumerate().filter(|(_, row)| row.hash == hash);
+        let known = counts.by_hash.get(&hash).map_or(0, |count| count.known);
+        let missing = here().count().saturating_sub(known as usize);
+        let mut delivered = counts.marks(hash);
+        let (mut new, mut same) = (Vec::new(), Vec::new());
+        for (index, row) in here() {
+            let mark = row.mark();
+            let held = delivered.iter().position(|delivered| *delivered == mark);
+            // What this very page has made certain is not made certain again.
+            let taken = certain.iter().any(|certain| certain.index == index);
+            match held.map(|at| delivered.swap_remove(at)) {
+                _ if taken => {}
+                Some(_) => same.push((index, mark)),
+                None => new.push((index, mark)),
             }
         }
-        certain
+        for (index, mark) in new.into_iter().chain(same).take(missing) {
+            counts.add(Print { hash, mark });
+            let occurrence = counts.by_hash.get(&hash).map_or(1, |count| count.known);
+            certain.push(Certain {
+                index,
+                occurrence,
+                mark,
+            });
+        }
+    }
+
+    /// Keeps one text for each row beyond what is known.
+    fn note_surplus(&mut self, row: &Row<'_>) {
+        let counts = self.days.get(&row.day);
+        let count = counts.and_then(|counts| counts.by_hash.get(&row.hash)).copied();
+        let count = count.unwrap_or(UNKNOWN);
+        let open = count.seen.saturating_sub(count.known) as usize;
+        let key = (row.day, row.hash);
+        if open == 0 {
+            self.surplus.remove(&key);
+            return;
+        }
+        let texts = self.surplus.entry(key).or_default();
+        texts.truncate(open);
+        while texts.len() < open {
+            texts.push(row.text.into());
+        }
+    }
+
+    /// Keeps a row whose fields are known and whose text is not, within bounds. Beyond them any of the equal rows goes
+    /// first, which loses no row, but may deliver one text twice and another never.
+    fn note_unseen(&mut self, row: &Row<'_>) {
+        let print = row.print();
+        if self.unseen_bytes < MAX_UNSEEN_BYTES
+            && self.days.get(&row.day).is_some_and(|counts| !counts.holds(print))
+        {
+            self.unseen_bytes += row.text.len();
+            self.unseen
+                .entry((row.day, row.hash))
+                .or_default()
+                .push(row.text.into());
+        }
     }
 
     /// Whether more rows were seen than are certain.
@@ -153,7 +338,7 @@ impl Tally {
     /// Ends a complete read. `previous` is the last complete read that was left open, if it was of the same window.
     ///
     /// The days of [`Self::missing_for_verdict`] must have been loaded.
-    pub fn finish(self, previous: Option<&ReadSummary>) -> Verdict {
+    pub fn finish(mut self, previous: Option<&ReadSummary>) -> Verdict {
         if self.surplus.is_empty() {
             return Verdict::Certain;
         }
@@ -173,31 +358,34 @@ impl Tally {
         });
         if !(repeated && self.holds_all_known()) {
             let tries = previous.map_or(1, |previous| previous.tries.saturating_add(1));
-            let Self {
-                window,
-                page_size,
-                rows,
-                digest,
-                ..
-            } = self;
             return Verdict::Open(ReadSummary {
-                window,
-                page_size,
-                rows,
-                digest,
+                window: self.window,
+                page_size: self.page_size,
+                rows: self.rows,
+                digest: self.digest,
                 oldest_surplus,
                 newest_surplus,
                 tries,
             });
         }
         let mut certain = Vec::new();
-        for ((day, hash), texts) in self.surplus {
-            let Some(count) = self.days.get(&day).and_then(|counts| counts.get(&hash)) else {
+        for ((day, hash), texts) in std::mem::take(&mut self.surplus) {
+            let Some(counts) = self.days.get(&day) else {
                 continue;
             };
+            let count = counts.by_hash.get(&hash).copied().unwrap_or(UNKNOWN);
+            let mut held = counts.marks(hash);
+            let mut unseen = self.unseen.remove(&(day, hash)).unwrap_or_default();
+            // Some have become certain since, and a page shift shows one row twice.
+            unseen.retain(|text| {
+                let mark = Mark::of(text);
+                let new = !held.contains(&mark);
+                held.push(mark);
+                new
+            });
             certain.extend(
                 (count.known + 1..=count.seen)
-                    .zip(texts)
+                    .zip(unseen.into_iter().chain(texts))
                     .map(|(occurrence, text)| LateCertain { text, occurrence }),
             );
         }
@@ -207,7 +395,7 @@ impl Tally {
     fn holds_all_known(&self) -> bool {
         let inside = self.days.iter().filter(|(day, _)| self.window.contains(**day));
         inside
-            .flat_map(|(_, counts)| counts.values())
+            .flat_map(|(_, counts)| counts.by_hash.values())
             .all(|count| count.seen >= count.known)
     }
 }

@@ -1,4 +1,4 @@
-//! An event: a row with identity, labels and times, and its form inside a segment.
+//! An event: a row with identity, labels and times.
 
 use std::fmt;
 
@@ -14,29 +14,36 @@ pub struct EventId([u8; 16]);
 impl EventId {
     /// The id of an occurrence of a row (law L2): source, log type, day, canonical hash, occurrence number.
     pub fn new(feed: &FeedKey, day: Day, hash: RowHash, occurrence: u32) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"zoom-log-event/1\0");
-        hasher.update(feed.source.as_str().as_bytes());
-        hasher.update(&[
+        let source = feed.source.as_str().as_bytes();
+        let mut named = Vec::with_capacity(96);
+        named.extend(b"zoom-log-event/2\0");
+        named.extend(source);
+        named.extend([
             0,
             match feed.log_type {
                 LogType::Operation => b'o',
                 LogType::Activity => b'a',
             },
         ]);
-        hasher.update(&day.number().to_le_bytes());
-        hasher.update(&hash.0);
-        hasher.update(&occurrence.to_le_bytes());
+        named.extend(day.number().to_le_bytes());
+        named.extend(hash.0);
+        named.extend(occurrence.to_le_bytes());
+        let digest = blake3::hash(&named);
         let mut id = [0; 16];
-        hasher.finalize_xof().fill(&mut id);
+        id.copy_from_slice(&digest.as_bytes()[..16]);
         Self(id)
     }
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("evt_")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = *b"evt_00000000000000000000000000000000";
+        for (byte, pair) in self.0.iter().zip(text[4..].chunks_exact_mut(2)) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -53,127 +60,10 @@ pub struct Event<'a> {
     pub time: Option<Timestamp>,
     /// When it was collected.
     pub collected_at: Timestamp,
+    /// It appeared at Zoom after everything up to its time was believed to be there.
+    pub late: bool,
     /// Labels, comma-separated, never empty.
     pub labels: &'a str,
     /// The row exactly as Zoom sent it: one JSON value.
     pub row: &'a str,
-}
-
-/// A stored block that cannot be read: the store is damaged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event at byte {at} of a segment cannot be read")]
-pub struct FrameError {
-    at: usize,
-}
-
-const NO_TIME: i64 = i64::MIN;
-
-/// Appends one event to a block.
-pub fn encode_frame(event: &Event<'_>, block: &mut Vec<u8>) {
-    block.extend(event.hash.0);
-    block.extend(event.day.number().to_le_bytes());
-    block.extend(event.occurrence.to_le_bytes());
-    block.extend(
-        event
-            .time
-            .map_or(NO_TIME, Timestamp::as_millisecond)
-            .to_le_bytes(),
-    );
-    block.extend(event.collected_at.as_millisecond().to_le_bytes());
-    for text in [event.labels, event.row] {
-        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        block.extend(length.to_le_bytes());
-        block.extend(text.as_bytes());
-    }
-}
-
-/// Reads a block, event by event.
-pub fn decode_frames(block: &[u8]) -> impl Iterator<Item = Result<Event<'_>, FrameError>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        if at >= block.len() {
-            return None;
-        }
-        let start = at;
-        let event = decode_frame(block, &mut at).ok_or(FrameError { at: start });
-        if event.is_err() {
-            at = block.len();
-        }
-        Some(event)
-    })
-}
-
-fn decode_frame<'a>(block: &'a [u8], at: &mut usize) -> Option<Event<'a>> {
-    let hash = RowHash(take(block, at, 16)?.try_into().ok()?);
-    let day = Day::from_number(i32::from_le_bytes(take(block, at, 4)?.try_into().ok()?));
-    let occurrence = u32::from_le_bytes(take(block, at, 4)?.try_into().ok()?);
-    let time = i64::from_le_bytes(take(block, at, 8)?.try_into().ok()?);
-    let collected_at = i64::from_le_bytes(take(block, at, 8)?.try_into().ok()?);
-    let labels = take_text(block, at)?;
-    let row = take_text(block, at)?;
-    Some(Event {
-        hash,
-        day,
-        occurrence,
-        time: (time != NO_TIME)
-            .then(|| Timestamp::from_millisecond(time).ok())
-            .flatten(),
-        collected_at: Timestamp::from_millisecond(collected_at).ok()?,
-        labels,
-        row,
-    })
-}
-
-fn take<'a>(block: &'a [u8], at: &mut usize, length: usize) -> Option<&'a [u8]> {
-    let end = at.checked_add(length)?;
-    let bytes = block.get(*at..end)?;
-    *at = end;
-    Some(bytes)
-}
-
-fn take_text<'a>(block: &'a [u8], at: &mut usize) -> Option<&'a str> {
-    let length = u32::from_le_bytes(take(block, at, 4)?.try_into().ok()?);
-    std::str::from_utf8(take(block, at, usize::try_from(length).ok()?)?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn frames_are_read_back_as_written(
-            events in proptest::collection::vec(
-                (any::<[u8; 16]>(), any::<i32>(), any::<u32>(), proptest::option::of(0_i64..1 << 42), "[a-z,]{1,20}", ".{0,50}"),
-                0..5,
-            ),
-        ) {
-            let events: Vec<Event<'_>> = events
-                .iter()
-                .map(|(hash, day, occurrence, time, labels, row)| Event {
-                    hash: RowHash(*hash),
-                    day: Day::from_number(*day),
-                    occurrence: *occurrence,
-                    time: time.and_then(|time| Timestamp::from_millisecond(time).ok()),
-                    collected_at: Timestamp::UNIX_EPOCH,
-                    labels,
-                    row,
-                })
-                .collect();
-            let mut block = Vec::new();
-            for event in &events {
-                encode_frame(event, &mut block);
-            }
-            prop_assert_eq!(decode_frames(&block).collect::<Result<Vec<_>, _>>(), Ok(events));
-        }
-
-        #[test]
-        fn any_bytes_are_read_or_refused(block: Vec<u8>) {
-            for event in decode_frames(&block) {
-                let _ = event;
-            }
-        }
-    }
 }

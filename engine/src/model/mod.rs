@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here awaits, asks the time, logs, or knows SQL or HTTP.
 
+mod block;
 mod budget;
 mod checkpoint;
 pub mod counting;
@@ -9,11 +10,13 @@ mod day;
 mod event;
 mod feed;
 pub mod plan;
+pub mod progress;
 mod row;
 
-pub use budget::{Allowance, Budget};
+pub use block::{BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
+pub use budget::{Allowance, Budget, Purpose};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};
-pub use event::{Event, EventId, FrameError, decode_frames, encode_frame};
+pub use event::{Event, EventId};
 pub use feed::{FeedKey, Fence, Lease, Position};
-pub use row::{Row, RowHash};
+pub use row::{Mark, Print, Row, RowHash};

@@ -14,9 +14,75 @@ use serde_json::value::RawValue;
 
 use super::Day;
 
-/// Sixteen bytes that stand for a row's documented fields.
+/// Twelve bytes that stand for a row's documented fields.
+///
+/// Two different rows of one hash would be counted as twins, so even then both are kept: a collision loses nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowHash(pub [u8; 12]);
+
+impl std::hash::Hash for RowHash {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // The bytes are spread evenly already; eight of them are enough for a table.
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        state.write_u64(u64::from_le_bytes(first));
+    }
+}
+
+/// Four bytes that stand for a row's exact text: they tell apart rows that are equal in their documented fields only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowHash(pub [u8; 16]);
+pub struct Mark(pub [u8; 4]);
+
+impl Mark {
+    /// The mark of a row's text.
+    pub fn of(text: &str) -> Self {
+        let digest = blake3::hash(text.as_bytes());
+        let [a, b, c, d, ..] = *digest.as_bytes();
+        Self([a, b, c, d])
+    }
+}
+
+impl RowHash {
+    /// The hash as a number, for sums that do not depend on an order.
+    pub fn number(self) -> u128 {
+        let mut bytes = [0; 16];
+        bytes[..12].copy_from_slice(&self.0);
+        u128::from_le_bytes(bytes)
+    }
+}
+
+/// What the log of events keeps of each event for Zoom's six months: hash and mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Print {
+    /// The row's canonical hash.
+    pub hash: RowHash,
+    /// The mark of the text that was delivered.
+    pub mark: Mark,
+}
+
+impl Print {
+    /// How many bytes it takes.
+    pub const BYTES: usize = 16;
+
+    /// The bytes that are stored.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..12].copy_from_slice(&self.hash.0);
+        bytes[12..].copy_from_slice(&self.mark.0);
+        bytes
+    }
+
+    /// Reads [`Self::to_bytes`].
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let (mut hash, mut mark) = ([0; 12], [0; 4]);
+        hash.copy_from_slice(&bytes[..12]);
+        mark.copy_from_slice(&bytes[12..]);
+        Self {
+            hash: RowHash(hash),
+            mark: Mark(mark),
+        }
+    }
+}
 
 /// A row, borrowed from the page it came in.
 #[derive(Debug, Clone)]
@@ -57,55 +123,65 @@ struct Fields<'a> {
     version: Option<&'a RawValue>,
 }
 
+impl Fields<'_> {
+    /// Appends the documented fields of a log type to what is hashed; answers the row's time.
+    fn hash(&self, log_type: LogType, canonical: &mut Vec<u8>) -> Option<Timestamp> {
+        let written = value_text(self.time);
+        let time = written.as_deref().and_then(parse_time);
+        match time {
+            Some(time) => {
+                canonical.push(b't');
+                canonical.extend(time.as_nanosecond().to_le_bytes());
+            }
+            None => hash_field(canonical, written.as_deref()),
+        }
+        let documented: &[Option<&RawValue>] = match log_type {
+            LogType::Operation => &[
+                self.operator,
+                self.category_type,
+                self.action,
+                self.operation_detail,
+            ],
+            LogType::Activity => &[
+                self.email,
+                self.kind,
+                self.ip_address,
+                self.client_type,
+                self.version,
+            ],
+        };
+        for field in documented {
+            hash_field(canonical, value_text(*field).as_deref());
+        }
+        time
+    }
+}
+
 impl<'a> Row<'a> {
     /// Reads a row; every JSON value is one.
     pub fn parse(log_type: LogType, text: &'a str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"zoom-log-row/1\0");
+        // What is hashed: which fields there are, the length of each and its value.
+        let mut canonical = Vec::with_capacity(text.len() + 64);
+        canonical.extend(b"zoom-log-row/2\0");
         // An array also deserialises into a struct, field by field; only an object has names to trust.
         let fields = Some(text)
             .filter(|text| text.starts_with('{'))
             .and_then(|text| serde_json::from_str(text).ok());
         let (fields, time) = match fields {
             None => {
-                hasher.update(b"?");
-                hasher.update(text.as_bytes());
+                canonical.push(b'?');
+                canonical.extend(text.as_bytes());
                 (Fields::default(), None)
             }
             Some(fields) => {
                 let fields: Fields<'_> = fields;
-                let written = value_text(fields.time);
-                let time = written.as_deref().and_then(parse_time);
-                match (time, &written) {
-                    (Some(time), _) => {
-                        hasher.update(b"t");
-                        hasher.update(&time.as_nanosecond().to_le_bytes());
-                    }
-                    (None, written) => hash_field(&mut hasher, written.as_deref()),
-                }
-                let documented: &[Option<&RawValue>] = match log_type {
-                    LogType::Operation => &[
-                        fields.operator,
-                        fields.category_type,
-                        fields.action,
-                        fields.operation_detail,
-                    ],
-                    LogType::Activity => &[
-                        fields.email,
-                        fields.kind,
-                        fields.ip_address,
-                        fields.client_type,
-                        fields.version,
-                    ],
-                };
-                for field in documented {
-                    hash_field(&mut hasher, value_text(*field).as_deref());
-                }
+                let time = fields.hash(log_type, &mut canonical);
                 (fields, time)
             }
         };
-        let mut hash = [0; 16];
-        hasher.finalize_xof().fill(&mut hash);
+        let digest = blake3::hash(&canonical);
+        let mut hash = [0; 12];
+        hash.copy_from_slice(&digest.as_bytes()[..12]);
         Self {
             text,
             hash: RowHash(hash),
@@ -113,6 +189,19 @@ impl<'a> Row<'a> {
             time,
             fields,
         }
+    }
+
+    /// What the log of events keeps of it.
+    pub fn print(&self) -> Print {
+        Print {
+            hash: self.hash,
+            mark: self.mark(),
+        }
+    }
+
+    /// The mark of its exact text.
+    pub fn mark(&self) -> Mark {
+        Mark::of(self.text)
     }
 
     /// Calls `with` with the fields that label rules look at.
@@ -142,15 +231,13 @@ fn value_text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     }
 }
 
-fn hash_field(hasher: &mut blake3::Hasher, value: Option<&str>) {
+fn hash_field(canonical: &mut Vec<u8>, value: Option<&str>) {
     match value {
-        None => {
-            hasher.update(b"-");
-        }
+        None => canonical.push(b'-'),
         Some(value) => {
-            hasher.update(b"=");
-            hasher.update(&(value.len() as u64).to_le_bytes());
-            hasher.update(value.as_bytes());
+            canonical.push(b'=');
+            canonical.extend((value.len() as u64).to_le_bytes());
+            canonical.extend(value.as_bytes());
         }
     }
 }

@@ -45,6 +45,19 @@ pub struct Alarmed {
     pub last_event_at: Option<Timestamp>,
     /// What is wrong with the feed.
     pub trouble: Option<Trouble>,
+    /// The destination that has been waited for longest, where one has not taken the feed's events.
+    pub undelivered: Option<Undelivered>,
+}
+
+/// Events that a destination has not taken yet.
+#[derive(Debug, Clone)]
+pub struct Undelivered {
+    /// The destination's name.
+    pub destination: String,
+    /// Since when it is waited for: it has taken nothing since, and what it is to take next has been there since.
+    pub since: Timestamp,
+    /// What is wrong with it.
+    pub trouble: Option<Trouble>,
 }
 
 /// What an alarm is from now on.
@@ -228,11 +241,42 @@ async fn due(
     )
     .bind(now)
     .bind(limit)
-    .fetch_all(write)
+    .fetch_all(&mut *write)
     .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("feed_id")?, read(row))))
-        .collect()
+    let mut alarms = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let feed_id = row.try_get("feed_id")?;
+        let undelivered = undelivered(write, feed_id).await?;
+        let alarm = read(row).map(|alarm| Alarmed { undelivered, ..alarm });
+        alarms.push((feed_id, alarm));
+    }
+    Ok(alarms)
+}
+
+/// The destination of a feed that has been waited for longest.
+async fn undelivered(write: &mut SqliteConnection, feed_id: i64) -> Result<Option<Undelivered>, Error> {
+    type Found = (String, i64, Option<String>, Option<String>, Option<i64>);
+    let found: Option<Found> = sqlx::query_as(
+        "SELECT o.name, MAX(s.created_at, COALESCE(p.last_delivered_at, s.created_at)) AS since,
+             l.trouble_code, l.trouble_detail, l.trouble_since
+         FROM position p
+             JOIN segment s ON s.feed_id = p.feed_id AND s.seq = p.seq
+             JOIN object o ON o.id = p.destination_id
+             JOIN lane l ON l.destination_id = p.destination_id
+         WHERE p.feed_id = ?1 ORDER BY since LIMIT 1",
+    )
+    .bind(feed_id)
+    .fetch_optional(write)
+    .await?;
+    found
+        .map(|(destination, since, code, detail, trouble_since)| {
+            Ok(Undelivered {
+                destination,
+                since: instant(since)?,
+                trouble: trouble(code, detail, trouble_since)?,
+            })
+        })
+        .transpose()
 }
 
 fn read(row: &SqliteRow) -> Result<Alarmed, Error> {
@@ -260,6 +304,7 @@ fn read(row: &SqliteRow) -> Result<Alarmed, Error> {
             row.try_get("trouble_detail")?,
             row.try_get("trouble_since")?,
         )?,
+        undelivered: None,
     })
 }
 

@@ -1,69 +1,154 @@
 //! The request budgets of Zoom accounts.
+//!
+//! A read sets requests aside before it makes them and gives back what it did not need. So the budget is kept by all
+//! feeds of an account together, and a crash can only make it look smaller than it is.
 
 use jiff::Timestamp;
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{Error, Store, time::instant};
-use crate::model::{Budget, Day};
+use crate::model::{Allowance, Budget, Day, Purpose};
+
+/// How many requests a day an account may make, and what the next ones are for.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Requests a day.
+    pub daily: u64,
+    /// What they are for.
+    pub purpose: Purpose,
+}
 
 impl Store {
     /// What an account has spent today.
     pub async fn budget(&self, account: &str, today: Day) -> Result<Budget, Error> {
-        let row = sqlx::query("SELECT day, used, remaining, paused_until FROM budget WHERE account = ?1")
-            .bind(account)
-            .fetch_optional(self.read())
-            .await?;
-        let Some(row) = row else {
-            return Ok(Budget::default());
-        };
-        let paused_until = row
-            .try_get::<Option<i64>, _>("paused_until")?
-            .map(instant)
-            .transpose()?;
-        if row.try_get::<i32, _>("day")? != today.number() {
-            // A pause may reach into the next day, where Zoom says so; the counts begin anew.
-            return Ok(Budget {
-                paused_until,
-                ..Budget::default()
-            });
-        }
-        Ok(Budget {
-            used: u64::try_from(row.try_get::<i64, _>("used")?).unwrap_or_default(),
-            remaining: row
-                .try_get::<Option<i64>, _>("remaining")?
-                .and_then(|left| u64::try_from(left).ok()),
-            paused_until,
-        })
+        let mut read = self.read().acquire().await?;
+        read_budget(&mut read, account, today).await
     }
 
-    /// Counts requests of an account; those of a poll that crossed midnight do not undo the new day's. `remaining` is
-    /// what Zoom's own header said last.
-    pub async fn spend(
+    /// Sets aside up to `want` requests of today, one at least where any are allowed; answers how many.
+    pub async fn set_aside(
         &self,
         account: &str,
-        today: Day,
-        requests: u64,
-        remaining: Option<u64>,
-        paused_until: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        now: Timestamp,
+        want: u64,
+        bound: Bound,
+    ) -> Result<Allowance, Error> {
+        let today = Day::of(now);
         let mut write = self.soft().await?;
-        sqlx::query(
-            "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (account) DO UPDATE SET
-                 used = CASE WHEN day = ?2 THEN used + ?3 WHEN day > ?2 THEN used ELSE ?3 END,
-                 remaining = CASE WHEN day > ?2 THEN remaining
-                                  WHEN ?4 IS NOT NULL OR day < ?2 THEN ?4 ELSE remaining END,
-                 paused_until = CASE WHEN ?5 IS NULL THEN paused_until ELSE ?5 END,
-                 day = max(day, ?2)",
-        )
-        .bind(account)
-        .bind(today.number())
-        .bind(signed(requests))
-        .bind(remaining.map(signed))
-        .bind(paused_until.map(Timestamp::as_millisecond))
-        .execute(&mut *write)
-        .await?;
+        let budget = read_budget(&mut write, account, today).await?;
+        let requests = match budget.allowance(bound.daily, bound.purpose, now) {
+            Allowance::Requests(allowed) => allowed.min(want),
+            nothing @ Allowance::Nothing(_) => return Ok(nothing),
+        };
+        let used = budget.used.saturating_add(requests);
+        write_budget(&mut write, account, today, &Budget { used, ..budget }).await?;
+        write.commit().await?;
+        Ok(Allowance::Requests(requests))
+    }
+
+    /// Gives back requests of `day` that were set aside and not made, and notes what Zoom's own header said last.
+    pub async fn give_back(
+        &self,
+        account: &str,
+        day: Day,
+        unused: u64,
+        remaining: Option<u64>,
+    ) -> Result<(), Error> {
+        let mut write = self.soft().await?;
+        let budget = read_budget(&mut write, account, day).await?;
+        let given_back = Budget {
+            used: budget.used.saturating_sub(unused),
+            remaining: remaining.or(budget.remaining),
+            ..budget
+        };
+        if given_back == budget {
+            return Ok(());
+        }
+        write_budget(&mut write, account, day, &given_back).await?;
         Ok(write.commit().await?)
     }
+
+    /// Counts requests that were made without being set aside.
+    pub async fn count_requests(&self, account: &str, day: Day, made: u64) -> Result<(), Error> {
+        let mut write = self.soft().await?;
+        let budget = read_budget(&mut write, account, day).await?;
+        let used = budget.used.saturating_add(made);
+        write_budget(&mut write, account, day, &Budget { used, ..budget }).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// Zoom's daily limit was hit: nothing is asked of the account before `until`.
+    pub async fn pause_account(&self, account: &str, day: Day, until: Timestamp) -> Result<(), Error> {
+        let mut write = self.soft().await?;
+        let budget = Budget {
+            paused_until: Some(until),
+            ..read_budget(&mut write, account, day).await?
+        };
+        write_budget(&mut write, account, day, &budget).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// How many feeds of an account are polled, over all its sources; `account` is [`SourceSpec::account_key`].
+    ///
+    /// [`SourceSpec::account_key`]: engine_api::SourceSpec::account_key
+    pub async fn feeds_of_account(&self, account: &str) -> Result<u64, Error> {
+        let feeds: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM feed f JOIN object o ON o.id = f.source_id
+             WHERE f.active = 1 AND coalesce(json_extract(o.spec, '$.account_id'), json_extract(o.spec, '$.client_id')) = ?1",
+        )
+        .bind(account)
+        .fetch_one(self.read())
+        .await?;
+        Ok(u64::try_from(feeds).unwrap_or_default())
+    }
+}
+
+async fn read_budget(from: &mut SqliteConnection, account: &str, today: Day) -> Result<Budget, Error> {
+    let row = sqlx::query("SELECT day, used, remaining, paused_until FROM budget WHERE account = ?1")
+        .bind(account)
+        .fetch_optional(from)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Budget::default());
+    };
+    let paused_until = row
+        .try_get::<Option<i64>, _>("paused_until")?
+        .map(instant)
+        .transpose()?;
+    if row.try_get::<i32, _>("day")? < today.number() {
+        // A pause may reach into the next day, where Zoom says so; the counts begin anew.
+        return Ok(Budget {
+            paused_until,
+            ..Budget::default()
+        });
+    }
+    let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
+    Ok(Budget {
+        used: unsigned(row.try_get("used")?),
+        remaining: row.try_get::<Option<i64>, _>("remaining")?.map(unsigned),
+        paused_until,
+    })
+}
+
+/// A day that lies behind the stored one is not written: what crossed midnight does not undo the new day's counts.
+async fn write_budget(
+    to: &mut SqliteConnection,
+    account: &str,
+    day: Day,
+    budget: &Budget,
+) -> Result<(), Error> {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (account) DO UPDATE SET day = ?2, used = ?3, remaining = ?4, paused_until = ?5
+         WHERE day <= ?2",
+    )
+    .bind(account)
+    .bind(day.number())
+    .bind(signed(budget.used))
+    .bind(budget.remaining.map(signed))
+    .bind(budget.paused_until.map(Timestamp::as_millisecond))
+    .execute(to)
+    .await?;
+    Ok(())
 }

@@ -19,8 +19,8 @@ pub struct Queued {
     pub id: DeadLetterId,
     /// The event's own id.
     pub event_id: String,
-    /// The event's frame.
-    pub frame: Vec<u8>,
+    /// The event, as it can be read again without the log.
+    pub event: Vec<u8>,
     /// The feed it was collected from.
     pub feed: FeedKey,
     /// The source's name.
@@ -126,12 +126,12 @@ impl Store {
         .fetch_all(self.read())
         .await?;
         rows.into_iter()
-            .map(|(id, event_id, frame, source, log_type, source_name)| {
+            .map(|(id, event_id, event, source, log_type, source_name)| {
                 let (id, feed) = (word(&id, |text| text.parse().ok())?, feed(&source, &log_type)?);
                 Ok(Queued {
                     id,
                     event_id,
-                    frame,
+                    event,
                     feed,
                     source_name,
                 })

@@ -6,6 +6,7 @@ use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store, alarms,
+    backfills::{self, RunningBackfill},
     catalog::{self, SealedSecret},
     time::instant,
 };
@@ -57,6 +58,8 @@ pub struct ClaimedFeed {
     pub sealed: Vec<SealedSecret>,
     /// How far it is.
     pub checkpoint: Checkpoint,
+    /// Older days that are to be collected.
+    pub backfill: Option<RunningBackfill>,
     /// Polls that failed in a row.
     pub failures: u32,
 }
@@ -122,6 +125,7 @@ impl Store {
             .fetch_one(&mut *write)
             .await?;
         let sealed = catalog::sealed(&mut write, &source).await?;
+        let backfill = backfills::running(&mut write, row.try_get("id")?).await?;
         write.commit().await?;
         Ok(Some(ClaimedFeed {
             id: row.try_get("id")?,
@@ -134,6 +138,7 @@ impl Store {
             spec: serde_json::from_str(&spec).map_err(damaged("a source's spec"))?,
             sealed,
             checkpoint: checkpoint(&row)?,
+            backfill,
             failures: row.try_get("failures")?,
         }))
     }
@@ -281,13 +286,12 @@ pub(super) async fn sync_feeds(
                 .bind(log_type.as_str())
                 .fetch_optional(&mut **write)
                 .await?;
-        match found {
+        let (feed, older) = match found {
             None if spec.log_types.contains(&log_type) => {
-                let start = Day::from_date(spec.start_day(now));
-                let checkpoint = Checkpoint::new(start, now);
-                sqlx::query(
+                let (checkpoint, older) = Checkpoint::new(Day::from_date(spec.start_day(now)), now);
+                let feed = sqlx::query_scalar(
                     "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4)",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4) RETURNING id",
                 )
                 .bind(source)
                 .bind(log_type.as_str())
@@ -295,27 +299,33 @@ pub(super) async fn sync_feeds(
                 .bind(now.as_millisecond())
                 .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
                 .bind(checkpoint.watermark.as_millisecond())
-                .execute(&mut **write)
+                .fetch_one(&mut **write)
                 .await?;
+                (feed, older)
             }
-            None => {}
+            None => continue,
             Some(row) => {
                 let mut checkpoint = checkpoint(&row)?;
                 let created = instant(row.try_get("created_at")?)?;
-                checkpoint.start_moved(Day::from_date(spec.start_day(created)));
+                let older = checkpoint.start_moved(Day::from_date(spec.start_day(created)));
+                let feed: i64 = row.try_get("id")?;
                 // Whoever polls with the old spec and its credentials is fenced, and the feed is due at once.
                 sqlx::query(
                     "UPDATE feed SET active = ?2, due_at = ?3, checkpoint = ?4,
                          fence = fence + 1, lease_owner = NULL, lease_until = NULL
                      WHERE id = ?1",
                 )
-                .bind(row.try_get::<i64, _>("id")?)
+                .bind(feed)
                 .bind(active)
                 .bind(now.as_millisecond())
                 .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
                 .execute(&mut **write)
                 .await?;
+                (feed, older)
             }
+        };
+        if let Some(days) = older {
+            backfills::add_older_days(write, (source, feed), days, now).await?;
         }
     }
     Ok(())
@@ -364,9 +374,9 @@ fn source_id(text: &str) -> Result<SourceId, Error> {
 fn checkpoint(row: &SqliteRow) -> Result<Checkpoint, Error> {
     let text: String = row.try_get("checkpoint")?;
     let checkpoint: Checkpoint = serde_json::from_str(&text).map_err(damaged("a checkpoint"))?;
-    if checkpoint.version > Checkpoint::VERSION {
+    if checkpoint.version != Checkpoint::VERSION {
         return Err(Error::Damaged(format!(
-            "a checkpoint of form {} is newer than this engine",
+            "a checkpoint of form {} is not one of this engine",
             checkpoint.version
         )));
     }

@@ -1,27 +1,26 @@
 //! What intake writes: new events with their identities and the checkpoint, in one transaction (law L3).
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Error, Fenced, Store, alarms, delivery, feeds::damaged, segment, time::instant};
-use crate::model::{Checkpoint, Day, Event, Fence, RowHash, encode_frame};
+use super::{Error, Store, alarms, backfills::Step, delivery, feeds::damaged, segment, time::instant};
+use crate::model::{BlockWriter, Checkpoint, Day, Event, Fence, Mark, Print, Prints};
 
 /// The events of one commit, in the order in which they are appended.
 #[derive(Debug, Default)]
 pub struct NewEvents {
-    block: Vec<u8>,
-    hashes: BTreeMap<Day, Vec<u8>>,
+    block: BlockWriter,
+    prints: Prints,
     count: u32,
     newest: Option<Timestamp>,
 }
 
 impl NewEvents {
-    /// Adds an event.
-    pub fn push(&mut self, event: &Event<'_>) {
-        encode_frame(event, &mut self.block);
-        self.hashes.entry(event.day).or_default().extend(event.hash.0);
+    /// Adds an event, with the mark of its exact text.
+    pub fn push(&mut self, event: &Event<'_>, mark: Mark) {
+        self.block.push(event);
+        let hash = event.hash;
+        self.prints.push(event.day, Print { hash, mark });
         self.count += 1;
         self.newest = self.newest.max(event.time);
     }
@@ -33,43 +32,76 @@ impl NewEvents {
 
     /// The bytes that they take before compression.
     pub fn bytes(&self) -> usize {
-        self.block.len()
+        self.block.bytes()
     }
 }
 
+/// What one transaction of intake changes.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// Appended to the feed's log.
+    pub events: NewEvents,
+    /// The feed's checkpoint from now on.
+    pub checkpoint: &'a Checkpoint,
+    /// The backfill that was read, and its progress.
+    pub backfill: Option<Step<'a>>,
+}
+
+/// Whether a commit went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Committed {
+    /// All of it.
+    Done,
+    /// Nothing: the lease was lost, or the source changed or went away.
+    Fenced,
+    /// Nothing: the backfill was cancelled. The lease still holds.
+    Cancelled,
+}
+
 impl Store {
-    /// What the log holds of a feed's day: one hash for each event.
-    pub async fn known(&self, feed: i64, day: Day) -> Result<Vec<RowHash>, Error> {
+    /// What the log holds of a feed's day: one print for each event, in the order of the log.
+    pub async fn known(&self, feed: i64, day: Day) -> Result<Vec<Print>, Error> {
         let blobs: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT hashes FROM segment_day WHERE feed_id = ?1 AND day = ?2 ORDER BY seq")
+            sqlx::query_scalar("SELECT prints FROM segment_day WHERE feed_id = ?1 AND day = ?2 ORDER BY seq")
                 .bind(feed)
                 .bind(day.number())
                 .fetch_all(self.read())
                 .await?;
-        let mut known = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / 16);
+        let mut known = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / Print::BYTES);
         for blob in &blobs {
-            let (hashes, rest) = blob.as_chunks::<16>();
+            let (prints, rest) = blob.as_chunks();
             if !rest.is_empty() {
-                return Err(Error::Damaged("a list of hashes is cut short".to_owned()));
+                return Err(Error::Damaged("a list of prints is cut short".to_owned()));
             }
-            known.extend(hashes.iter().copied().map(RowHash));
+            known.extend(prints.iter().copied().map(Print::from_bytes));
         }
         Ok(known)
     }
 
-    /// Appends events and moves the checkpoint: both or neither, and neither when the lease was lost.
+    /// Appends events and moves the checkpoint: all or nothing, and nothing when the lease was lost.
     pub async fn commit_intake(
         &self,
         feed: i64,
         fence: Fence,
-        events: NewEvents,
-        checkpoint: &Checkpoint,
-    ) -> Result<Result<(), Fenced>, Error> {
+        commit: Commit<'_>,
+    ) -> Result<Committed, Error> {
+        let Commit {
+            events,
+            checkpoint,
+            backfill,
+        } = commit;
         let now = self.now();
-        let payload = if events.count == 0 {
+        let NewEvents {
+            block,
+            prints,
+            count,
+            newest,
+        } = events;
+        let payload = if count == 0 {
             None
         } else {
-            Some(segment::compress(&events.block)?)
+            Some(segment::compress(&block.finish())?)
         };
         // A checkpoint that moves over nothing new may be lost with the power: the same read is made again.
         let mut write = if payload.is_some() {
@@ -91,40 +123,57 @@ impl Store {
         .bind(serde_json::to_string(checkpoint).map_err(damaged("a checkpoint"))?)
         .bind(checkpoint.watermark.as_millisecond())
         .bind(i64::from(payload.is_some()))
-        .bind(i64::from(events.count))
+        .bind(i64::from(count))
         .bind(now)
-        .bind(events.newest.map(Timestamp::as_millisecond))
+        .bind(newest.map(Timestamp::as_millisecond))
         .fetch_optional(&mut *write)
         .await?;
         let Some(moved) = moved else {
             write.rollback().await?;
-            return Ok(Err(Fenced));
+            return Ok(Committed::Fenced);
         };
+        if let Some(step) = backfill
+            && !step.write(&mut write, feed, count, now).await?
+        {
+            write.rollback().await?;
+            return Ok(Committed::Cancelled);
+        }
         if let Some(payload) = payload {
-            let seq: i64 = moved.try_get("last_seq")?;
-            sqlx::query(
-                "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )
-            .bind(feed)
-            .bind(seq)
-            .bind(i64::from(events.count))
-            .bind(payload)
-            .bind(now)
-            .execute(&mut *write)
-            .await?;
-            for (day, hashes) in events.hashes {
-                sqlx::query("INSERT INTO segment_day (feed_id, day, seq, hashes) VALUES (?1, ?2, ?3, ?4)")
-                    .bind(feed)
-                    .bind(day.number())
-                    .bind(seq)
-                    .bind(hashes)
-                    .execute(&mut *write)
-                    .await?;
-            }
+            let segment = (feed, moved.try_get("last_seq")?);
+            append(&mut write, segment, (count, payload), &prints, now).await?;
             delivery::wake_lanes(&mut write, feed, instant(now)?).await?;
             alarms::wake(&mut write, feed, false, instant(now)?).await?;
         }
         write.commit().await?;
-        Ok(Ok(()))
+        Ok(Committed::Done)
     }
+}
+
+async fn append(
+    write: &mut Transaction<'_, Sqlite>,
+    (feed, seq): (i64, i64),
+    (events, payload): (u32, Vec<u8>),
+    prints: &Prints,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .bind(feed)
+    .bind(seq)
+    .bind(i64::from(events))
+    .bind(payload)
+    .bind(now)
+    .execute(&mut **write)
+    .await?;
+    for (day, bytes) in prints.days() {
+        sqlx::query("INSERT INTO segment_day (feed_id, day, seq, prints) VALUES (?1, ?2, ?3, ?4)")
+            .bind(feed)
+            .bind(day.number())
+            .bind(seq)
+            .bind(bytes)
+            .execute(&mut **write)
+            .await?;
+    }
+    Ok(())
 }

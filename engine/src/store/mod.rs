@@ -15,8 +15,10 @@
 //! or has no effect on its outcome; it never leaves half of one.
 
 pub mod alarms;
-mod budgets;
+pub mod backfills;
+pub mod budgets;
 pub mod catalog;
+pub mod consents;
 pub mod dead_letters;
 pub mod delivery;
 mod error;
@@ -26,6 +28,7 @@ mod meta;
 pub mod notices;
 mod open;
 mod retention;
+pub mod samples;
 pub mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -38,7 +41,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 pub use self::{
     error::{Error, Fenced},
     feeds::{ClaimedFeed, FeedRow, PollEnd},
-    intake::NewEvents,
+    intake::{Commit, Committed, NewEvents},
 };
 use crate::clock::Clock;
 
@@ -68,6 +71,16 @@ impl Store {
     /// Begins a write that a loss of power may undo.
     async fn soft(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         Ok(self.shared.soft.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Whether no statement is under way: who simulates waits for that before time moves on.
+    pub fn is_idle(&self) -> bool {
+        let Shared {
+            durable, soft, read, ..
+        } = &*self.shared;
+        [durable, soft, read]
+            .iter()
+            .all(|pool| pool.num_idle() == pool.size() as usize)
     }
 
     /// Where to read.

@@ -81,6 +81,33 @@ impl Store {
         })
     }
 
+    /// Opens the SQLite file at `path` to read only, beside an engine that may run on it. Every write fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when it is not there or cannot be read.
+    pub async fn open_to_read(path: &Path, clock: Clock) -> Result<Self, Error> {
+        let reading = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let read = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(reading)
+            .await
+            .map_err(|error| {
+                Error::Open(format!("cannot read the store at `{}`: {error}", path.display()))
+            })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                durable: read.clone(),
+                soft: read.clone(),
+                read,
+                clock,
+            }),
+        })
+    }
+
     /// Closes all connections; what was committed is in the file.
     pub async fn close(&self) {
         for pool in [&self.shared.read, &self.shared.soft, &self.shared.durable] {

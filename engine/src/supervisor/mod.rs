@@ -113,6 +113,13 @@ impl Supervisor {
         self.tasks.spawn(task);
     }
 
+    /// Spawns on the supervisor's behalf: a short piece of work that must not be broken off. The drain waits for it.
+    pub fn spawner(&self) -> Spawner {
+        Spawner {
+            tasks: self.tasks.clone(),
+        }
+    }
+
     /// Waits until everything has ended, for at most so long; `false` when something had to be left behind.
     pub async fn drain(self, deadline: Duration) -> bool {
         self.tasks.close();
@@ -127,6 +134,19 @@ impl Supervisor {
     }
 }
 
+/// Spawns on the supervisor's behalf; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    tasks: TaskTracker,
+}
+
+impl Spawner {
+    /// Runs a piece of work that ends by itself, whoever stops waiting for it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+}
+
 struct Runner {
     worker: Arc<dyn Worker>,
     beats: Beats,
@@ -138,9 +158,10 @@ struct Runner {
 
 impl Runner {
     async fn run(self) {
+        let wakes = self.wakes.of(self.worker.name());
         while !self.stop.is_cancelled() {
             // Registered before the worker looks, so that a wake which comes while it looks is not lost.
-            let woken = self.wakes.woken();
+            let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let due = match self.activate().await {

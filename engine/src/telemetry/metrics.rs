@@ -1,8 +1,8 @@
 //! Every metric of the engine, declared once.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use engine_api::LogType;
+use engine_api::{LogType, label::UNCLASSIFIED};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{
@@ -130,7 +130,7 @@ labels!(
     /// A label that was given to events.
     LabelLabels {
         /// The label.
-        label: &'static str,
+        label: String,
     }
 );
 labels!(
@@ -335,6 +335,7 @@ metrics! {
     feed_last_event_timestamp_seconds: Gauges<FeedLabels>, "Newest event of the feed, in Unix seconds";
     budget_remaining: Gauges<SourceLabels>, "Requests that may still be made today for the source's Zoom account";
     destination_events_sent: Counters<DestinationLabels>, "Events that the destination acknowledged";
+    destination_events_left_out: Counters<DestinationLabels>, "Events that the destination's `only` left out";
     destination_events_refused: Counters<DestinationFault>, "Events that the destination refused for good";
     destination_retries: Counters<DestinationFault>, "Attempts to deliver that failed and are made again";
     destination_pending_events: Gauges<DestinationLabels>, "Events not yet acknowledged by the destination";
@@ -367,6 +368,14 @@ impl Metrics {
         }
     }
 
+    /// Shows the counters of the labels that events can have.
+    pub fn expect_labels(&self, labels: &[Arc<str>]) {
+        for label in labels.iter().map(|label| &**label).chain([UNCLASSIFIED]) {
+            let label = label.to_owned();
+            self.events_labelled.add(&LabelLabels { label }, 0);
+        }
+    }
+
     /// Removes what is shown of a source that no longer exists.
     pub fn forget_source(&self, source: &str) {
         for log_type in LogType::ALL {
@@ -382,6 +391,7 @@ impl Metrics {
     pub fn forget_destination(&self, destination: &str) {
         let labels = DestinationLabels::of(destination);
         self.destination_events_sent.remove(&labels);
+        self.destination_events_left_out.remove(&labels);
         self.destination_pending_events.remove(&labels);
         self.destination_oldest_pending_seconds.remove(&labels);
         self.dead_letters.remove(&labels);

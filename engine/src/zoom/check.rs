@@ -1,8 +1,8 @@
-//! Whether a credential may read what a source asks for: a fresh token, then one row of each report.
+//! Whether a credential may read what a source asks for: a token, then one row of each report.
 
 use engine_api::LogType;
 
-use super::{Credential, Error, PageRequest, Zoom};
+use super::{Credential, Error, Grant, PageRequest, Zoom};
 use crate::model::{Day, Window};
 
 /// What a check found for one feed.
@@ -17,7 +17,12 @@ impl Zoom {
     ) -> Vec<FeedVerdict> {
         let today = Day::of(self.now());
         let mut verdicts = Vec::new();
-        let renewed = self.renew(credential).await;
+        let renewed = match credential.grant {
+            Grant::Account(_) => self.renew(credential).await,
+            // The token that is held was given for this very app and secret, and each renewal more is one whose answer
+            // may be lost.
+            Grant::Consent(_) => self.token(credential).await.map(drop),
+        };
         for log_type in log_types {
             let request = PageRequest {
                 log_type,
@@ -26,7 +31,7 @@ impl Zoom {
                 page_token: None,
             };
             let answer = match &renewed {
-                Ok(()) => self.page(credential, request).await.map(drop),
+                Ok(()) => self.page(credential, request, &mut 0).await.map(drop),
                 Err(error) => Err(error.clone()),
             };
             let found = match answer {

@@ -58,6 +58,17 @@ pub enum Error {
     },
 }
 
+/// What a token was asked for with: the same words mean different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Being a Server-to-Server app of an account.
+    Account,
+    /// The code that a browser brought back.
+    Code,
+    /// A refresh token.
+    Refresh,
+}
+
 /// Codes at the report endpoints; the same numbers mean other things in answers to token requests.
 const MISSING_SCOPE: [i64; 3] = [4711, 4700, 104];
 
@@ -148,67 +159,50 @@ impl Error {
             Self::Refused { code, .. } => *code,
             Self::Throttled { .. } => Code::ZoomRateLimited,
             Self::DayUsedUp { .. } => Code::BudgetExhausted,
-            Self::Restart { .. } | Self::Unavailable { .. } => Code::ZoomUnavailable,
+            Self::Restart { .. } => Code::ZoomReadRestarted,
+            Self::Unavailable { .. } => Code::ZoomUnavailable,
             Self::Malformed { .. } => Code::ZoomMalformed,
         }
     }
 
-    /// A token that was minted a moment ago is refused.
-    pub(super) fn token_refused(answer: &Response) -> Self {
-        Self::Refused {
-            code: Code::ZoomInvalidCredentials,
-            detail: format!(
-                "Zoom refuses an access token that it has just issued ({}): check that the app is activated, and that \
-                 no other program shares its credentials",
-                Body::of(answer).words()
-            ),
+    /// Something that somebody must do something about.
+    fn refused(code: Code, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if let Some(step) = code.guide_step() {
+            detail = format!("{detail} (step {step} of the guide `docs/guides/zoom-app.md`)");
         }
+        Self::Refused { code, detail }
+    }
+
+    /// A token that was issued a moment ago is refused.
+    pub(super) fn token_refused(answer: &Response) -> Self {
+        let words = Body::of(answer).words();
+        Self::refused(
+            Code::ZoomTokenRefused,
+            format!(
+                "Zoom refuses an access token that it has just issued (\"{words}\"): check that the app is activated, \
+                 and that no other program shares its credentials"
+            ),
+        )
     }
 
     /// What a failed token request means.
-    pub(super) fn of_token(answer: &Response, asked_at: Timestamp) -> Self {
+    pub(super) fn of_token(answer: &Response, asked: Asked, asked_at: Timestamp) -> Self {
         if let Some(error) = Self::of_status(answer, asked_at) {
             return error;
         }
         let body = Body::of(answer);
-        let (words, kind) = (body.words(), body.error.as_deref().unwrap_or_default());
-        let lower = words.to_ascii_lowercase();
-        let (code, advice) = match (kind, body.code()) {
-            (_, Some(4717 | 4738)) => (
-                Code::ZoomAppDisabled,
-                "activate the app in the Zoom App Marketplace",
-            ),
-            (_, Some(4735)) => (
-                Code::ZoomAppDisabled,
-                "the user who owns the app is gone: make the app anew under a service account",
-            ),
-            _ if lower.contains("disabled")
-                || lower.contains("deactivated")
-                || lower.contains("not activated") =>
-            {
-                (
-                    Code::ZoomAppDisabled,
-                    "activate the app in the Zoom App Marketplace",
-                )
-            }
-            ("unsupported_grant_type", _) | (_, Some(4705)) => (
-                Code::ZoomWrongAppType,
-                "the app must be of the kind Server-to-Server OAuth",
-            ),
-            ("invalid_client", _) | (_, Some(4702 | 4704 | 4706)) => (
-                Code::ZoomInvalidCredentials,
-                "check `client_id` and `client_secret` against the app's credentials page; was the secret regenerated?",
-            ),
-            _ if lower.contains("account") || lower.contains("bad request") || kind == "invalid_request" => (
-                Code::ZoomUnknownAccount,
-                "check `account_id` against the app's credentials page: the app must belong to that account",
-            ),
-            _ => (Code::ZoomRefused, "see Zoom's words"),
+        let words = body.words();
+        let code = body
+            .code()
+            .and_then(|number| by_number(number, asked))
+            .unwrap_or_else(|| by_words(body.error.as_deref().unwrap_or_default(), &words, asked));
+        let what = match asked {
+            Asked::Account => "Zoom refuses to issue an access token",
+            Asked::Code => "Zoom refuses to exchange the authorization code",
+            Asked::Refresh => "Zoom refuses to renew the access token",
         };
-        Self::Refused {
-            code,
-            detail: format!("Zoom refuses to issue an access token (\"{words}\"): {advice}"),
-        }
+        Self::refused(code, format!("{what} (\"{words}\"): {}", advice(code, asked)))
     }
 
     /// What a failed report request means.
@@ -218,43 +212,49 @@ impl Error {
         }
         let body = Body::of(answer);
         let words = body.words();
-        let lower = words.to_ascii_lowercase();
-        match body.code() {
-            Some(code) if MISSING_SCOPE.contains(&code) => Self::Refused {
-                code: Code::ZoomMissingScope,
-                detail: format!(
-                    "the Zoom app lacks the scope {} for the {log_type} report: add it under Scopes and try again",
+        let restart = || Self::Restart {
+            detail: format!("Zoom does not go on with this read: {words}"),
+        };
+        let (code, detail) = match body.code() {
+            Some(code) if MISSING_SCOPE.contains(&code) => (
+                Code::ZoomMissingScope,
+                format!(
+                    "the Zoom app lacks the scope {} for the {log_type} report: add it to the app",
                     missing_scopes(&words).unwrap_or_else(|| scopes(log_type))
                 ),
-            },
-            Some(200) if lower.contains("paid account") => Self::Refused {
-                code: Code::ZoomPlanTooLow,
-                detail: format!("Zoom offers its reports from the Pro plan on (\"{words}\")"),
-            },
-            Some(200) => Self::Refused {
-                code: Code::ZoomMissingPermission,
-                detail: format!(
-                    "the role of the app's owner may not read the {log_type} report (\"{words}\"): grant {}",
+            ),
+            Some(200) if words.to_ascii_lowercase().contains("paid account") => (
+                Code::ZoomPlanTooLow,
+                format!("Zoom offers its reports from the Pro plan on (\"{words}\")"),
+            ),
+            Some(200) => (
+                Code::ZoomMissingPermission,
+                format!(
+                    "the role of the Zoom user in whose name the app works may not read the {log_type} report \
+                     (\"{words}\"): grant {}",
                     permissions(log_type)
                 ),
-            },
-            Some(300) => Self::Restart {
-                detail: format!("Zoom does not go on with this read: {words}"),
-            },
-            _ if answer.status == StatusCode::MULTIPLE_CHOICES => Self::Restart {
-                detail: format!("Zoom does not go on with this read: {words}"),
-            },
-            Some(code) => Self::Refused {
-                code: Code::ZoomRefused,
-                detail: format!("Zoom refuses the {log_type} report with code {code}: {words}"),
-            },
-            None => Self::Malformed {
-                detail: format!(
-                    "Zoom answers the {log_type} report with status {} and no code",
-                    answer.status
-                ),
-            },
-        }
+            ),
+            Some(124) if answer.status == StatusCode::NOT_FOUND => (
+                Code::ZoomUnknownAccount,
+                format!("Zoom does not know the account whose {log_type} report is asked for (\"{words}\")"),
+            ),
+            Some(300) => return restart(),
+            _ if answer.status == StatusCode::MULTIPLE_CHOICES => return restart(),
+            Some(number) => (
+                Code::ZoomRefused,
+                format!("Zoom refuses the {log_type} report with code {number}: {words}"),
+            ),
+            None => {
+                return Self::Malformed {
+                    detail: format!(
+                        "Zoom answers the {log_type} report with status {} and no code",
+                        answer.status
+                    ),
+                };
+            }
+        };
+        Self::refused(code, detail)
     }
 
     /// What the status alone, or a rate limit, says.
@@ -294,6 +294,77 @@ impl Error {
             Some(_) => later(asked_at, SLACK),
         };
         Self::DayUsedUp { until }
+    }
+}
+
+/// What a number of Zoom's table of OAuth errors means; the same numbers mean other things at the report endpoints.
+fn by_number(number: i64, asked: Asked) -> Option<Code> {
+    let void = match asked {
+        Asked::Account => Code::ZoomRefused,
+        Asked::Code => Code::ZoomCodeRefused,
+        Asked::Refresh => Code::ReauthorizationRequired,
+    };
+    Some(match number {
+        4702 | 4704 | 4706 => Code::ZoomInvalidCredentials,
+        4705 | 4724 => Code::ZoomWrongAppType,
+        4709 => Code::ZoomRedirectMismatch,
+        4711 | 4737 | 4740 | 4741 => void,
+        4717 | 4738 => Code::ZoomAppDisabled,
+        4732..=4734 => Code::ZoomCodeRefused,
+        4735 => Code::ZoomOwnerGone,
+        // Also 4700, the catch-all: its words say more.
+        _ => return None,
+    })
+}
+
+/// What the words of an OAuth error mean, where no number decides.
+fn by_words(kind: &str, words: &str, asked: Asked) -> Code {
+    let lower = words.to_ascii_lowercase();
+    let says = |word: &str| lower.contains(word);
+    if says("disabled") || says("deactivated") || says("not activated") {
+        return Code::ZoomAppDisabled;
+    }
+    match (kind, asked) {
+        ("unsupported_grant_type", _) => Code::ZoomWrongAppType,
+        ("invalid_client", _) => Code::ZoomInvalidCredentials,
+        (_, Asked::Code) if says("redirect") => Code::ZoomRedirectMismatch,
+        // Older answers call a code that is used or too old an invalid request.
+        ("invalid_grant" | "invalid_request", Asked::Code) => Code::ZoomCodeRefused,
+        ("invalid_grant", Asked::Refresh) => Code::ReauthorizationRequired,
+        (_, Asked::Account) if says("account") || says("bad request") || kind == "invalid_request" => {
+            Code::ZoomUnknownAccount
+        }
+        _ => Code::ZoomRefused,
+    }
+}
+
+/// What to do about a refused token request.
+fn advice(code: Code, asked: Asked) -> &'static str {
+    match (code, asked) {
+        (Code::ZoomAppDisabled, _) => "activate the app in the Zoom App Marketplace",
+        (Code::ZoomOwnerGone, Asked::Account) => {
+            "the user who owns the app is gone: make the app anew under a service account"
+        }
+        (Code::ZoomOwnerGone, _) => "the user who consented is gone: consent again, as a service account",
+        (Code::ZoomWrongAppType, Asked::Account) => "the app must be of the kind Server-to-Server OAuth",
+        (Code::ZoomWrongAppType, _) => {
+            "the app must be a general app (OAuth) that is admin-managed, or `authorization` another one"
+        }
+        (Code::ZoomInvalidCredentials, _) => {
+            "check `client_id` and `client_secret` against the app's credentials page; was the secret regenerated?"
+        }
+        (Code::ZoomUnknownAccount, _) => {
+            "check `account_id` against the app's credentials page: the app must belong to that account"
+        }
+        (Code::ZoomRedirectMismatch, _) => {
+            "the app's redirect URL and allow list must hold the engine's `redirect_url`, letter by letter"
+        }
+        (Code::ZoomCodeRefused, _) => "a code works once and for five minutes: begin the consent again",
+        (Code::ReauthorizationRequired, _) => {
+            "what the last consent gave is void, because it was revoked, replaced by a later one, used by another \
+             program, or because the answer to the last renewal was lost: consent again"
+        }
+        _ => "see Zoom's words",
     }
 }
 

@@ -3,44 +3,101 @@
 //! One call here is one question to Zoom, plus the token it needs. The adapter does not retry, sleep, or decide what to
 //! read; it says what an answer means ([`Error`], by the reaction it asks for). The one exception is a token that
 //! Zoom no longer honours, which is minted anew once: an access token may be superseded at any moment, and that is
-//! nobody's fault.
+//! nobody's fault. The other is a `to` of tomorrow: where Zoom's days are those of a zone that is ahead of UTC, they
+//! reach into it, and a Zoom that refuses it is asked for today instead.
 
 mod check;
+mod consent;
 mod error;
 mod page;
+mod place;
 mod token;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use engine_api::{LogType, Secret};
-use jiff::Timestamp;
+use async_trait::async_trait;
+use engine_api::{Cloud, LogType, Secret};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use url::Url;
 
 use self::token::Tokens;
 pub use self::{
     check::FeedVerdict,
+    consent::Begun,
     error::Error,
-    page::{Page, Rows},
+    page::Page,
+    place::{Place, Places},
+    token::{AccessToken, Given},
 };
 use crate::{
     clock::Clock,
     http::{Http, Request, Response},
-    model::Window,
+    model::{Day, Window},
     telemetry::{RequestLabels, Telemetry},
 };
 
 /// The most bytes of a page: 300 rows, each far beyond what Zoom has been seen to send.
 const MAX_PAGE_BYTES: usize = 16 << 20;
 
-/// What a Server-to-Server OAuth app is known by.
+/// An OAuth app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Which of Zoom's clouds it lives in.
+    pub cloud: Cloud,
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
+/// What lets an app in.
+#[derive(Debug, Clone)]
+pub enum Grant {
+    /// Being a Server-to-Server app of this account.
+    Account(String),
+    /// Somebody's consent.
+    Consent(Arc<dyn Keeper>),
+}
+
+/// Keeps the refresh token of a consent.
+#[async_trait]
+pub trait Keeper: std::fmt::Debug + Send + Sync {
+    /// The source that the consent was given for.
+    fn source(&self) -> &str;
+
+    /// Exchanges the refresh token, and stores the one that comes in its place before it hands out the access token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// An exchange that has begun goes on when the future is dropped.
+    async fn refresh(&self, app: &App) -> Result<AccessToken, Error>;
+}
+
+/// An app and what lets it in.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// The Zoom account.
-    pub account_id: String,
     /// The app.
-    pub client_id: String,
-    /// The app's secret.
-    pub client_secret: Secret,
+    pub app: App,
+    /// What lets it in.
+    pub grant: Grant,
+}
+
+impl Credential {
+    /// Whose it is: an account's, or a source's.
+    fn whose(&self) -> &str {
+        match &self.grant {
+            Grant::Account(account) => account,
+            Grant::Consent(keeper) => keeper.source(),
+        }
+    }
 }
 
 /// One page of a report to ask for.
@@ -65,10 +122,12 @@ pub struct Zoom {
 #[derive(Debug)]
 struct Shared {
     http: Http,
-    api: Url,
-    oauth: Url,
+    places: Places,
     timeout: Duration,
     tokens: Tokens,
+    day_zone: TimeZone,
+    /// Whose accounts refuse a `to` of tomorrow.
+    refuses_tomorrow: Mutex<HashSet<String>>,
     clock: Clock,
     telemetry: Telemetry,
 }
@@ -76,30 +135,31 @@ struct Shared {
 /// Where Zoom is, and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the API is.
-    pub api_url: Url,
-    /// Where access tokens are handed out.
-    pub oauth_url: Url,
+    /// Where each of its clouds is.
+    pub places: Places,
     /// The longest that one request may take.
     pub request_timeout: Duration,
+    /// The zone whose days Zoom's `from` and `to` mean.
+    pub day_zone: TimeZone,
 }
 
 impl Zoom {
     /// Prepares the adapter; nothing is sent yet.
     pub fn new(options: Options, http: Http, clock: Clock, telemetry: Telemetry) -> Self {
         let Options {
-            api_url: api,
-            oauth_url: oauth,
+            places,
             request_timeout: timeout,
+            day_zone,
         } = options;
         let tokens = Tokens::default();
         Self {
             shared: Arc::new(Shared {
                 http,
-                api,
-                oauth,
+                places,
                 timeout,
                 tokens,
+                day_zone,
+                refuses_tomorrow: Mutex::default(),
                 clock,
                 telemetry,
             }),
@@ -107,17 +167,41 @@ impl Zoom {
     }
 
     /// What the budget of an account is counted under: one account at one Zoom has one budget.
-    pub fn budget_key(&self, account_id: &str) -> String {
-        format!("{}/{account_id}", self.shared.api.authority())
+    pub fn budget_key(&self, cloud: Cloud, account: &str) -> String {
+        format!("{}/{account}", self.shared.places.of(cloud).api.authority())
     }
 
-    /// Asks for one page of a report.
+    /// Asks for one page of a report; `asked` counts the report requests that this takes.
     ///
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn page(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Page, Error> {
-        let answer = self.report(credential, request).await?;
+    pub async fn page(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        asked: &mut u64,
+    ) -> Result<Page, Error> {
+        let dates = self.dates(credential, request.window);
+        let found = self.page_of(credential, request, dates, asked).await;
+        let today = Day::of(self.now()).date();
+        match found {
+            Err(Error::Restart { .. }) if request.page_token.is_none() && dates.1 > today => {
+                self.refuses_tomorrow().insert(credential.whose().to_owned());
+                self.page_of(credential, request, (dates.0, today), asked).await
+            }
+            found => found,
+        }
+    }
+
+    async fn page_of(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        dates: (Date, Date),
+        asked: &mut u64,
+    ) -> Result<Page, Error> {
+        let answer = self.report(credential, request, dates, asked).await?;
         let asked_at = self.shared.clock.now();
         if answer.status.is_success() {
             Page::read(request.log_type, &answer)
@@ -126,20 +210,52 @@ impl Zoom {
         }
     }
 
+    /// The days of Zoom that hold a window of ours: the same in UTC, else those that it touches; never one that has
+    /// not begun there.
+    fn dates(&self, credential: &Credential, window: Window) -> (Date, Date) {
+        let date = |instant: Timestamp| instant.to_zoned(self.shared.day_zone.clone()).date();
+        let last = window.to.plus(1).start();
+        let last = date(
+            last.saturating_sub(jiff::SignedDuration::from_secs(1))
+                .unwrap_or(last),
+        );
+        let from = date(window.from.start());
+        let mut to = last.min(date(self.now()).max(from));
+        if self.refuses_tomorrow().contains(credential.whose()) {
+            to = to.min(Day::of(self.now()).date()).max(from);
+        }
+        (from, to)
+    }
+
+    fn refuses_tomorrow(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.shared
+            .refuses_tomorrow
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The answer to a report request, with a token that Zoom honours.
-    async fn report(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Response, Error> {
-        let url = self.report_url(request);
+    async fn report(
+        &self,
+        credential: &Credential,
+        request: PageRequest<'_>,
+        dates: (Date, Date),
+        asked: &mut u64,
+    ) -> Result<Response, Error> {
         let mut minted_anew = false;
         loop {
             let token = self.token(credential).await?;
-            let sent = Request::get(url.clone())?
+            let sent = Request::get(report_url(&token.api, request, dates))?
                 .bearer(token.secret())?
                 .total_timeout(self.shared.timeout)
                 .max_response_bytes(MAX_PAGE_BYTES);
+            *asked += 1;
             let answer = self.send(request.log_type.as_str(), &sent).await?;
             let stale = error::says_token_is_stale(&answer);
-            if stale || error::says_scope_is_missing(&answer) {
-                // A token keeps the scopes that the app had when it was minted.
+            // A token keeps the scopes that the app had when it was minted. One that came with a consent is renewed within
+            // the hour anyway, and each renewal more is one whose answer may be lost.
+            let cheap = matches!(credential.grant, Grant::Account(_));
+            if stale || (cheap && error::says_scope_is_missing(&answer)) {
                 self.shared.tokens.forget(credential, &token).await;
             }
             if !stale {
@@ -152,27 +268,12 @@ impl Zoom {
         }
     }
 
-    fn report_url(&self, request: PageRequest<'_>) -> Url {
-        let mut url = self.shared.api.clone();
+    /// One of the endpoints under `/oauth`.
+    fn oauth_url(&self, cloud: Cloud, endpoint: &str) -> Url {
+        let mut url = self.shared.places.of(cloud).oauth.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend([
-                "v2",
-                "report",
-                match request.log_type {
-                    LogType::Operation => "operationlogs",
-                    LogType::Activity => "activities",
-                },
-            ]);
+            path.pop_if_empty().extend(["oauth", endpoint]);
         }
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("from", &request.window.from.to_string())
-            .append_pair("to", &request.window.to.to_string())
-            .append_pair("page_size", &request.page_size.to_string());
-        if let Some(page_token) = request.page_token {
-            query.append_pair("next_page_token", page_token);
-        }
-        drop(query);
         url
     }
 
@@ -189,4 +290,28 @@ impl Zoom {
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
+}
+
+fn report_url(api: &Url, request: PageRequest<'_>, (from, to): (Date, Date)) -> Url {
+    let mut url = api.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend([
+            "v2",
+            "report",
+            match request.log_type {
+                LogType::Operation => "operationlogs",
+                LogType::Activity => "activities",
+            },
+        ]);
+    }
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("from", &from.to_string())
+        .append_pair("to", &to.to_string())
+        .append_pair("page_size", &request.page_size.to_string());
+    if let Some(page_token) = request.page_token {
+        query.append_pair("next_page_token", page_token);
+    }
+    drop(query);
+    url
 }

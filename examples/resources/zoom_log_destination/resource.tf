@@ -29,6 +29,16 @@ resource "zoom_log_destination" "hook" {
   }
 }
 
+# Only changes to single sign-on and roles: the one place where events are left out on purpose.
+resource "zoom_log_destination" "watch" {
+  name = "watch"
+  file = { path = "watch.ndjson" }
+  only = {
+    log_types = ["operation"]
+    labels    = ["sso", "role_and_license"]
+  }
+}
+
 # Signed by the Standard Webhooks convention; Zoom's rows alone, byte for byte.
 resource "zoom_log_destination" "signed" {
   name     = "signed"

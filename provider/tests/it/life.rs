@@ -282,6 +282,26 @@ fn an_old_start_is_no_mistake_once_it_is_in_the_state() {
 }
 
 #[test]
+fn a_kind_of_authorization_that_is_not_known_yet_is_no_mistake() {
+    let engine = Engine::start();
+    let terraform = Terraform::new(&engine);
+    let source = |authorization: &str| {
+        format!(
+            "resource \"terraform_data\" \"kind\" {{\n  input = \"authorization_code\"\n}}\n\nresource \
+             \"zoom_log_source\" \"corp\" {{\n  name = \"n\"\n  authorization = {authorization}\n  client_id = \"c\"\n  \
+             client_secret = \"s\"\n}}\n"
+        )
+    };
+    terraform.write(&source("\"server_to_server\""));
+    terraform.plan().code(1).says("`account_id` must be set with");
+    // Only one of the two kinds needs the account, so nothing can be said before it is known which one it is.
+    terraform.write(&source("terraform_data.kind.output"));
+    terraform.plan().code(2).says("2 to add");
+    terraform.apply().code(0);
+    terraform.plan().code(0);
+}
+
+#[test]
 fn a_refresh_asks_once_for_each_resource_and_a_plan_once_more_for_its_secret() {
     const MANY: usize = 30;
     let engine = Engine::start();

@@ -41,6 +41,7 @@ fn every_page_is_rendered() {
     assert_eq!(
         paths,
         [
+            "data-sources/log_engine.md",
             "data-sources/log_source_status.md",
             "index.md",
             "resources/log_alarm_channel.md",

@@ -89,7 +89,24 @@ async fn an_event_is_zooms_row_and_one_object_of_ours() {
         (&event["log_type"], &event["event_time"]),
         (&json!("Zoom.Operation"), &json!(time))
     );
-    assert_eq!(own(&activity)["log_type"], "Zoom.Activity");
+    let detail = json!({
+        "subject": "Change Role",
+        "changes": [{"field": "homer.simpson@duff.io", "from": "User", "to": "Co-Owner"}],
+    });
+    assert_eq!(event["detail"], detail);
+    assert_eq!(
+        own(&group)["detail"],
+        json!({"subject": "Edit Group Recruiting", "changes": []})
+    );
+    assert_eq!(
+        own(&none).get("detail"),
+        None,
+        "it does not follow the usual form"
+    );
+    assert_eq!(
+        (&own(&activity)["log_type"], own(&activity).get("detail")),
+        (&json!("Zoom.Activity"), None)
+    );
     let collected: jiff::Timestamp = event["collected_at"].as_str().unwrap().parse().unwrap();
     assert!(collected >= time.parse().unwrap());
     assert!(event["occurrence"].is_u64());

@@ -95,6 +95,10 @@ async fn every_attribute_of_a_destination() {
         spec["metadata"] = json!(false);
     })
     .await;
+    found(&applied, LAKE, "destinations", "only", |spec| {
+        spec["only"] = json!({"labels": ["sso"]});
+    })
+    .await;
     let http: [(&str, Value); 6] = [
         ("url", json!("http://127.0.0.1:9/elsewhere")),
         ("headers", json!({"x-team": "other"})),

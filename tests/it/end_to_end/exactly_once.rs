@@ -201,65 +201,6 @@ async fn polls(stage: &Stage, times: u64) {
 }
 
 #[tokio::test]
-async fn an_idle_feed_costs_no_more_than_two_requests_a_poll() {
-    // Sweeps as they are by default, so that what is counted is what a quiet hour costs.
-    let stage = Stage::set().await;
-    stage.show(200, 20 * 3_600);
-    stage
-        .source_to_file("lake", json!({"start_from": midnight(1)}))
-        .await;
-    let lake = stage.engine.out("lake");
-    delivered::exactly(&stage.sim, ACCOUNT, &lake, LATE).await;
-    // The first reads are confirmed by the next; after them there is nothing more to learn.
-    polls(&stage, 2).await;
-    stage.sim.forget_counters();
-    let began = tokio::time::Instant::now();
-    polls(&stage, 3).await;
-    let beats = began.elapsed().as_secs_f64() / 15.0;
-    for report in Report::ALL {
-        let asked = stage.sim.counters().to(report.path());
-        let asked = f64::from(u32::try_from(asked).unwrap());
-        assert!(
-            asked <= 2.0 * beats.ceil(),
-            "{asked} requests in {beats:.1} polls of {report:?}"
-        );
-    }
-    assert_eq!(delivered::read_file(&lake).len(), 400);
-}
-
-#[tokio::test]
-async fn late_rows_and_twins_of_other_polls_arrive_once_each() {
-    let stage = Stage::set_with(&HASTE).await;
-    let source = stage
-        .source_to_file("lake", json!({"start_from": midnight(2)}))
-        .await;
-    let lake = stage.engine.out("lake");
-    let twin = fresh(7);
-    for round in 0..3 {
-        // A twin that comes by each poll, and a row that is older at each.
-        stage.sim.add_text(ACCOUNT, Report::Activity, &twin);
-        let late = Timestamp::now() - SignedDuration::from_hours(9 * round);
-        let text = format!(r#"{{"action":"Update","operation_detail":"late {round} ","time":"{late:.0}"}}"#);
-        stage.sim.add_text(ACCOUNT, Report::Operation, &text);
-        let done = delivered::exactly(&stage.sim, ACCOUNT, &lake, LATE);
-        stage.while_polling(&source, done).await;
-    }
-    let events = delivered::read_file(&lake);
-    let mut occurrences: Vec<u64> = Vec::new();
-    for event in &events {
-        if event.row == twin.as_bytes() {
-            occurrences.push(event.zoom_log["occurrence"].as_u64().unwrap());
-        }
-    }
-    assert_eq!(occurrences.len(), 3);
-    assert_eq!(
-        occurrences.iter().collect::<BTreeSet<_>>().len(),
-        3,
-        "{occurrences:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_destination_that_is_added_later_and_one_that_was_away_miss_nothing() {
     let mut stage = Stage::set_with(&HASTE).await;
     stage.show(300, 3_600);

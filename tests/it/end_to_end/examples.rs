@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use e2e::{binaries, receiver::Receiver, terraform::Terraform};
+use e2e::{binaries, receiver::Receiver, terraform::Terraform, visitor::Visitor};
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, CLIENT, SECRET, Stage};
+use super::{ACCOUNT, CLIENT, SECRET, SOURCE, Stage, consent::Consented};
 
 /// What a registry page leaves to its reader, since `examples/provider` shows it.
 const PROVIDER: &str = r#"
@@ -49,6 +49,9 @@ fn is_hcl(path: &Path) -> bool {
 /// The file of an example that takes an existing object over; on its own it would find none.
 const IMPORT_BLOCK: &str = "import-by-string-id.tf";
 
+/// The examples that are configurations of their own, beside those of the registry's pages.
+const WHOLE: [&str; 2] = ["examples/quickstart", "examples/authorization-code"];
+
 /// Copies an example into a workspace, and names the provider where it leaves that out.
 fn lay_out(terraform: &Terraform, folder: &str) {
     terraform.copy(folder);
@@ -87,7 +90,7 @@ async fn every_example_that_makes_something_is_applied_settles_and_leaves_nothin
     let alarms = Receiver::start().await;
     let mut applied = 0;
     for folder in folders() {
-        if folder != "examples/quickstart" && !folder.starts_with("examples/resources/") {
+        if !WHOLE.contains(&&*folder) && !folder.starts_with("examples/resources/") {
             continue;
         }
         let stage = Stage::set().await;
@@ -111,14 +114,41 @@ async fn every_example_that_makes_something_is_applied_settles_and_leaves_nothin
     assert!(applied > 1, "only {applied} examples were applied");
 }
 
+#[tokio::test]
+async fn the_example_of_a_consent_leads_to_a_source_that_works() {
+    let scene = Consented::set(&[]).await;
+    let mut terraform = scene.stage.terraform();
+    answer(&mut terraform, &Receiver::start().await);
+    lay_out(&terraform, "examples/authorization-code");
+    terraform
+        .must(&[
+            "apply",
+            "-auto-approve",
+            "-no-color",
+            "-target=data.zoom_log_engine.this",
+        ])
+        .await;
+    assert!(scene.stage.engine.list("sources").await.is_empty());
+    terraform.apply().await;
+    let source = terraform.attributes(SOURCE).await;
+    let link = source["authorization_url"].as_str().unwrap();
+    let page = Visitor::new()
+        .consent(link, Some(ACCOUNT))
+        .await
+        .expect(200)
+        .text();
+    assert_eq!(page.matches("Verified").count(), 2, "{page}");
+    scene
+        .until(source["id"].as_str().unwrap(), |status| status["health"] == "ok")
+        .await;
+    terraform.assert_settled().await;
+}
+
 /// Runs each import that an example shows, with a real id in the place of the one shown.
 async fn imports(terraform: &Terraform, folder: &str) {
     let script = binaries::workspace().join(folder).join("import.sh");
     let Ok(script) = fs::read_to_string(script) else {
-        assert_eq!(
-            folder, "examples/quickstart",
-            "a resource's example shows no import"
-        );
+        assert!(WHOLE.contains(&folder), "a resource's example shows no import");
         return;
     };
     let mut imported = 0;
@@ -152,8 +182,8 @@ async fn imports(terraform: &Terraform, folder: &str) {
 async fn import_block(terraform: &Terraform, folder: &str) {
     let block = binaries::workspace().join(folder).join(IMPORT_BLOCK);
     let Ok(block) = fs::read_to_string(block) else {
-        assert_eq!(
-            folder, "examples/quickstart",
+        assert!(
+            WHOLE.contains(&folder),
             "a resource's example shows no import block"
         );
         return;

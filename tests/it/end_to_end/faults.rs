@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use e2e::{
     delivered,
-    sim::{
-        Daily429, EndToken, Fault, FaultRule, Limits, Order, PageTokens, Report, RetryAfter, TokenRefusal,
-    },
+    sim::{EndToken, Fault, FaultRule, Limits, Order, PageTokens, Report, TokenRefusal},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -123,85 +121,6 @@ async fn tokens_that_end_in_the_middle_of_a_window() {
 
 fn now() -> String {
     format!("{:.0}", Timestamp::now())
-}
-
-#[tokio::test]
-async fn odd_rows_arrive_as_they_are() {
-    let stage = Stage::set_with(&HASTE).await;
-    let time = now();
-    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
-    let spaced = time.replace('T', " ").replace('Z', "");
-    for text in [
-        format!(r#"{{"time":"{time}"}}"#),
-        format!(r#"{{ "action" : "Update" ,  "time":"{time}" , "more": [1, {{"deep": null}}] }}"#),
-        format!(r#"{{"operation_detail":"Edit Group Recruiting ","time":"{time}","time_zone":"\u00e9\/x"}}"#),
-        format!(
-            r#"{{"operation_detail":"fraction","time":"{}"}}"#,
-            time.replace('Z', ".0000000+00:00")
-        ),
-        format!(r#"{{"operation_detail":"spaced","time":"{spaced}"}}"#),
-        r#"{"operation_detail":"no time at all","n":1e3}"#.to_owned(),
-        format!(r#"{{"operation_detail":"from the future","time":"{tomorrow:.0}"}}"#),
-        format!(r#"{{"zoom_log":"Zoom's own","time":"{time}"}}"#),
-    ] {
-        let row = e2e::sim::Row::from_text(&text, Some(Timestamp::now()), Timestamp::now()).unwrap();
-        stage.sim.add_rows(ACCOUNT, Report::Operation, [row]);
-    }
-    // Rows alone, since one of them has a member of our name.
-    let destination = json!({"name": "lake", "file": {"path": "lake"}, "metadata": false});
-    let destination = stage.engine.create("destinations", destination).await;
-    let source = stage.source(&[&destination], json!({})).await;
-    let lake = stage.engine.out("lake");
-    let owed: std::collections::BTreeSet<Vec<u8>> =
-        delivered::owed(&stage.sim, ACCOUNT).into_keys().collect();
-    let arrived = e2e::wait::until_now(LATE, "the odd rows", || {
-        let text = std::fs::read(&lake).unwrap_or_default();
-        let lines: Vec<Vec<u8>> = text
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect();
-        assert!(
-            lines.len() <= owed.len(),
-            "a row came twice: {}",
-            String::from_utf8_lossy(&text)
-        );
-        if lines.iter().cloned().collect::<std::collections::BTreeSet<_>>() == owed {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&text).into_owned())
-        }
-    });
-    stage.while_polling(&source, arrived).await;
-    // The one from the future does not drag the watermark along.
-    let status = stage.engine.get(&format!("/v1/sources/{source}/status")).await;
-    let watermark: Timestamp = status["feeds"][0]["watermark"].as_str().unwrap().parse().unwrap();
-    assert!(watermark <= Timestamp::now(), "{status:#}");
-}
-
-#[tokio::test]
-async fn a_used_up_day_is_a_pause_and_not_a_failure() {
-    for (retry_after, body_code) in [(RetryAfter::Iso, 429), (RetryAfter::Absent, 200)] {
-        let mut stage = Stage::set_with(&HASTE).await;
-        let source = stage.source_to_file("lake", json!({})).await;
-        settle(&stage, &source).await;
-        stage.sim.tune(ACCOUNT, |behaviour| {
-            behaviour.daily_429 = Daily429 {
-                retry_after,
-                body_code,
-            }
-        });
-        stage.sim.spend_elsewhere(ACCOUNT, 1_000_000);
-        let exhausted = |status: &Value| status["health"] == "budget_exhausted";
-        stage
-            .while_polling(&source, stage.engine.source_status(&source, LATE, exhausted))
-            .await;
-        // A restart does not forget it.
-        stage.engine.restart().await;
-        stage.engine.source_status(&source, LATE, exhausted).await;
-        let asked = stage.sim.counters().with_status(429);
-        assert!(asked <= 8, "{asked} requests ran into the limit");
-    }
 }
 
 #[tokio::test]

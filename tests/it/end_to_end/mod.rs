@@ -2,12 +2,18 @@
 
 mod alarm;
 mod api;
+mod backfill;
+mod consent;
+mod consent_faults;
+mod consent_pages;
+mod crash;
 mod delivery;
 mod drift;
 mod exactly_once;
 mod examples;
 mod faults;
 mod import;
+mod labels;
 mod lifecycle;
 mod refusals;
 mod secrets;
@@ -22,25 +28,25 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-const ACCOUNT: &str = "abc123";
-const CLIENT: &str = "cid";
-const SECRET: &str = "zoom-secret-one";
+pub(super) const ACCOUNT: &str = "abc123";
+pub(super) const CLIENT: &str = "cid";
+pub(super) const SECRET: &str = "zoom-secret-one";
 
 /// How long a poll, a sweep and a delivery may take together before a test gives up.
-const LATE: Duration = Duration::from_mins(2);
+pub(super) const LATE: Duration = Duration::from_mins(2);
 
 /// A Zoom with one account, and an engine that may ask it.
-struct Stage {
-    sim: Sim,
-    engine: Engine,
+pub(super) struct Stage {
+    pub(super) sim: Sim,
+    pub(super) engine: Engine,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         Self::set_with(&[]).await
     }
 
-    async fn set_with(settings: &[(&str, &str)]) -> Self {
+    pub(super) async fn set_with(settings: &[(&str, &str)]) -> Self {
         let sim = Sim::start().await;
         sim.simple_account(ACCOUNT, CLIENT, SECRET);
         let engine = Engine::start_with(&sim.url(), settings).await;
@@ -48,7 +54,7 @@ impl Stage {
     }
 
     /// Shows `rows` rows in each report, over the last `span_secs`.
-    fn show(&self, rows: u64, span_secs: u64) {
+    pub(super) fn show(&self, rows: u64, span_secs: u64) {
         for report in Report::ALL {
             let mix = Mix {
                 seed: 11,
@@ -60,14 +66,14 @@ impl Stage {
     }
 
     /// Creates a file destination and a source that writes to it; returns the source's id.
-    async fn source_to_file(&self, path: &str, spec: Value) -> String {
+    pub(super) async fn source_to_file(&self, path: &str, spec: Value) -> String {
         let destination = json!({"name": path, "file": {"path": path}});
         let destination = self.engine.create("destinations", destination).await;
         self.source(&[&destination], spec).await
     }
 
     /// Creates a source with the given members beside the usual ones; returns its id.
-    async fn source(&self, destinations: &[&str], spec: Value) -> String {
+    pub(super) async fn source(&self, destinations: &[&str], spec: Value) -> String {
         let mut whole = json!({
             "name": "My Zoom logs",
             "account_id": ACCOUNT,
@@ -81,14 +87,14 @@ impl Stage {
     }
 
     /// Asks for a poll now; the engine may be down, and then it is none.
-    async fn poll(&self, source: &str) {
+    pub(super) async fn poll(&self, source: &str) {
         let _ = self.engine.client().poll_source(source).await;
     }
 
     /// Waits for `what`, and asks for a poll of the source again and again meanwhile.
-    async fn while_polling<T>(&self, source: &str, what: impl Future<Output = T>) -> T {
+    pub(super) async fn while_polling<T>(&self, source: &str, what: impl Future<Output = T>) -> T {
         let polls = async {
-            let mut beat = tokio::time::interval(Duration::from_secs(1));
+            let mut beat = tokio::time::interval(Duration::from_millis(250));
             loop {
                 beat.tick().await;
                 self.poll(source).await;
@@ -100,7 +106,7 @@ impl Stage {
         }
     }
 
-    fn terraform(&self) -> Terraform {
+    pub(super) fn terraform(&self) -> Terraform {
         let mut terraform = Terraform::new(self.engine.url(), &self.engine.token());
         terraform.variable("zoom_client_secret", SECRET);
         terraform
@@ -130,7 +136,7 @@ variable "zoom_client_secret" {
 "#;
 
 /// The usual configuration: a file and an HTTP destination, a channel, a source over all of them, its status.
-struct Hcl {
+pub(super) struct Hcl {
     hook: String,
     channel: String,
     /// The source's arguments as they stand in the text, by name.
@@ -138,7 +144,7 @@ struct Hcl {
 }
 
 impl Hcl {
-    fn new(hook: &Receiver, channel: &Receiver) -> Self {
+    pub(super) fn new(hook: &Receiver, channel: &Receiver) -> Self {
         let arguments = [
             ("name", r#""My Zoom logs""#),
             ("account_id", r#""abc123""#),
@@ -166,7 +172,7 @@ impl Hcl {
     }
 
     /// Sets an argument of the source, given as it stands in HCL.
-    fn set(&mut self, name: &str, value: &str) -> &mut Self {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> &mut Self {
         match self.source.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => value.clone_into(old),
             None => self.source.push((name.to_owned(), value.to_owned())),
@@ -179,7 +185,7 @@ impl Hcl {
         self
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let Self {
             hook,
             channel,
@@ -226,7 +232,7 @@ data "zoom_log_source_status" "corp" {{
     }
 }
 
-const SOURCE: &str = "zoom_log_source.corp";
+pub(super) const SOURCE: &str = "zoom_log_source.corp";
 const LAKE: &str = "zoom_log_destination.lake";
 const HOOK: &str = "zoom_log_destination.hook";
 const CHANNEL: &str = "zoom_log_alarm_channel.oncall";

@@ -5,7 +5,7 @@ use e2e::{
     sim::{Behaviour, Permissions, Plan, ScopeRefusal},
     terraform::Terraform,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{ACCOUNT, CLIENT, Hcl, Stage};
 
@@ -230,27 +230,4 @@ async fn without_a_check_a_source_is_taken_and_its_status_says_what_is_wrong() {
         .sim
         .change_app(CLIENT, |app| app.client_secret = "not-the-secret".into());
     assert!(refused.stage.engine.client().check_source(id).await.unwrap().ok);
-}
-
-#[tokio::test]
-async fn one_log_type_may_fail_while_the_other_works() {
-    let stage = Stage::set().await;
-    stage.show(50, 3_600);
-    stage.sim.change_app(CLIENT, |app| {
-        app.scopes = vec!["report:read:operation_logs:admin".into()];
-    });
-    let id = stage.source_to_file("lake", json!({"verify": false})).await;
-    let split =
-        |status: &Value| status["feeds"][0]["health"] == "ok" && status["feeds"][1]["health"] == "failing";
-    let status = stage
-        .while_polling(&id, stage.engine.source_status(&id, super::LATE, split))
-        .await;
-    assert_eq!(status["feeds"][1]["log_type"], "activity");
-    assert_eq!(status["feeds"][1]["trouble"]["code"], "zoom_missing_scope");
-    assert!(
-        status["feeds"][1]["trouble"]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("report:read:user_activities:admin")
-    );
 }

@@ -1,6 +1,6 @@
 //! Pages: their order, their tokens, and what happens to them while rows arrive.
 
-use e2e::sim::{Drip, EndToken, Mix, Order, PageTokens, Report};
+use e2e::sim::{Drip, EndToken, Mix, Order, PageTokens, Report, TokenLifeFrom};
 use jiff::SignedDuration;
 
 use super::{ACCOUNT, Zoom, multiset, refused, rows};
@@ -158,6 +158,45 @@ async fn a_page_token_is_bound_to_its_query_and_ends() {
         300,
         invalid,
     );
+}
+
+#[tokio::test]
+async fn a_page_token_may_live_from_the_first_page_on() {
+    let zoom = Zoom::with_rows(700, THREE_DAYS).await;
+    zoom.sim.tune(ACCOUNT, |behaviour| {
+        behaviour.page_token_life_from = TokenLifeFrom::FirstPage;
+    });
+    let token = zoom.token().await;
+    let (from, to) = (zoom.day(3), zoom.day(0));
+    let page = async |next: &str| {
+        let query = [
+            ("from", &*from),
+            ("to", &*to),
+            ("page_size", "100"),
+            ("next_page_token", next),
+        ];
+        zoom.get(Report::Operation, &token, &query).await
+    };
+    let next = async |next: &str| {
+        let answer = page(next).await.expect(200);
+        answer.json()["next_page_token"].as_str().unwrap().to_owned()
+    };
+    let second = next("").await;
+    zoom.sim.clock().advance(SignedDuration::from_mins(8));
+    let third = next(&second).await;
+    zoom.sim.clock().advance(SignedDuration::from_mins(8));
+    refused(
+        &page(&third).await,
+        400,
+        300,
+        "The next page token is invalid or expired.",
+    );
+    zoom.sim.tune(ACCOUNT, |behaviour| {
+        behaviour.page_token_life_from = TokenLifeFrom::ThatPage;
+    });
+    let third = next(&next("").await).await;
+    zoom.sim.clock().advance(SignedDuration::from_mins(14));
+    page(&third).await.expect(200);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a report shows, to whom, and for which days.
 
-use e2e::sim::{Permissions, Plan, Report, ScopeRefusal};
+use e2e::sim::{Permissions, Plan, Report, ScopeRefusal, TimeForm, Wording};
 use jiff::SignedDuration;
 
 use super::{ACCOUNT, Zoom, refused, rows};
@@ -165,4 +165,42 @@ async fn the_filter_shows_its_own_category_and_nothing_without_a_filter_value() 
         let answer = zoom.get(Report::Operation, &token, &query).await.expect(200);
         assert_eq!(rows(&answer, Report::Operation).len(), expected, "{filter}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_dated_by_zooms_clock_and_takes_its_time() {
+    let zoom = Zoom::start().await;
+    zoom.sim.clock().freeze();
+    zoom.sim.clock().set("2028-02-29T23:59:59Z".parse().unwrap());
+    assert_eq!(
+        zoom.today(Report::Activity).await.header("date"),
+        "Tue, 29 Feb 2028 23:59:59 GMT"
+    );
+    zoom.sim.tune(ACCOUNT, |behaviour| behaviour.latency_millis = 150);
+    let began = std::time::Instant::now();
+    zoom.today(Report::Activity).await.expect(200);
+    assert!(began.elapsed().as_millis() >= 150);
+}
+
+#[tokio::test]
+async fn rows_are_written_otherwise_from_one_moment_on() {
+    let zoom = Zoom::start().await;
+    let now = zoom.sim.clock().now();
+    let text = format!(r#"{{"email":"a@example.com","time":"{now:.0}","type":"Sign in"}}"#);
+    zoom.sim.add_text(ACCOUNT, Report::Activity, &text);
+    let shown = rows(&zoom.today(Report::Activity).await, Report::Activity);
+    assert_eq!(shown, std::slice::from_ref(&text));
+    let wording = Wording {
+        added_member: Some(r#""tenant":"x""#.to_owned()),
+        times: TimeForm::Offset,
+    };
+    zoom.sim
+        .tune(ACCOUNT, |behaviour| behaviour.wording = wording.clone());
+    let shown = rows(&zoom.today(Report::Activity).await, Report::Activity);
+    let expected = text.replace("Z\"", "+00:00\"").replace('}', r#","tenant":"x"}"#);
+    assert_eq!(shown, [expected]);
+    assert_eq!(wording.read(&shown[0]), text);
+    // The ledger does not change with the wording.
+    let ledger = zoom.sim.ledger(ACCOUNT, Report::Activity);
+    assert_eq!(ledger.into_keys().collect::<Vec<_>>(), [text.into_bytes()]);
 }

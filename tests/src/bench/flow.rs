@@ -31,8 +31,10 @@ pub(super) const CLIENT: &str = "cid";
 pub(super) const SECRET: &str = "bench-secret";
 pub(super) const PAGE: &str = "300";
 
-/// The hours that the rows are spread over: within the window that the engine sweeps, so that one read finds all.
-const SPAN_HOURS: i64 = 36;
+/// The hours that recent rows are spread over: within the window that the engine sweeps, so that one read finds all.
+const RECENT_HOURS: i64 = 36;
+/// The hours that a month's rows are spread over.
+const MONTH_HOURS: i64 = 29 * 24;
 
 /// How long one pass of the rows through the engine may take.
 const LATE: Duration = Duration::from_mins(10);
@@ -43,9 +45,35 @@ const LOOK: Duration = Duration::from_millis(2);
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// The measure's letter.
+    letter: char,
     /// Rows of each of the two reports.
-    pub rows: u64,
-    pub repetitions: u32,
+    rows: u64,
+    /// The hours that they are spread over.
+    span_hours: i64,
+    repetitions: u32,
+}
+
+impl Options {
+    /// Rows of the days that are swept.
+    pub fn recent(rows: u64, repetitions: u32) -> Self {
+        Self {
+            letter: 'a',
+            rows,
+            span_hours: RECENT_HOURS,
+            repetitions,
+        }
+    }
+
+    /// Rows of a month, nearly all of them a backfill, once.
+    pub fn month(rows: u64) -> Self {
+        Self {
+            letter: 'e',
+            rows,
+            span_hours: MONTH_HOURS,
+            repetitions: 1,
+        }
+    }
 }
 
 /// The days that hold all rows.
@@ -80,7 +108,7 @@ struct Pass {
 ///
 /// When the engine delivers anything but exactly what the simulator owes.
 pub async fn measure(options: Options) -> Table {
-    let zoom = Zoom::start(options.rows).await;
+    let zoom = Zoom::start(options).await;
     let (mut bare, mut engine) = (Series::default(), Series::default());
     let (mut peak, mut stored) = (Series::default(), Series::default());
     for _ in 0..options.repetitions {
@@ -95,8 +123,10 @@ pub async fn measure(options: Options) -> Table {
     }
 
     let mut table = Table::new(format!(
-        "a. Through the engine: 2 feeds of {} rows, simulator to file",
-        whole(options.rows)
+        "{}. Through the engine: 2 feeds of {} rows over {} days, simulator to file",
+        options.letter,
+        whole(options.rows),
+        (options.span_hours + 23) / 24
     ));
     table.line("bare pipe, which keeps nothing", &bare, "rows/s");
     table.line("engine on SQLite", &engine, "events/s");
@@ -111,7 +141,8 @@ pub async fn measure(options: Options) -> Table {
 }
 
 impl Zoom {
-    async fn start(rows: u64) -> Self {
+    async fn start(options: Options) -> Self {
+        let Options { rows, span_hours, .. } = options;
         let mut command = Command::new(Binary::Simulator.path());
         command
             .args(["--account-id", ACCOUNT, "--client-id", CLIENT, "--no-limits"])
@@ -119,11 +150,11 @@ impl Zoom {
                 "--rows",
                 &rows.to_string(),
                 "--span-hours",
-                &SPAN_HOURS.to_string(),
+                &span_hours.to_string(),
             ])
             .env("ZOOM_SIM_CLIENT_SECRET", SECRET);
         let day = |instant: Timestamp| instant.to_zoned(TimeZone::UTC).date().to_string();
-        let from = day(Timestamp::now() - SignedDuration::from_hours(SPAN_HOURS));
+        let from = day(Timestamp::now() - SignedDuration::from_hours(span_hours));
         let mut process = Process::spawn("the simulator", &mut command);
         let line = process.line_with("listening on http").await;
         let to = day(Timestamp::now());

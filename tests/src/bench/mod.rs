@@ -6,6 +6,7 @@
 
 pub mod flow;
 mod machine;
+pub mod phantoms;
 mod pipe;
 pub mod plan;
 mod series;

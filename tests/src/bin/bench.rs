@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use e2e::{
-    bench::{Machine, Table, flow, load, plan, start},
+    bench::{Machine, Table, flow, load, phantoms, plan, start},
     process::Process,
     wait,
 };
@@ -35,6 +35,12 @@ struct Options {
     /// Resources that a plan goes over.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     resources: u32,
+    /// Lists that are read in an order that changes.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    lists: u32,
+    /// Rows of each feed that a month's backfill reads.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    month_rows: u64,
     /// How often each plan is made.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     plans: u32,
@@ -48,6 +54,10 @@ enum Measure {
     B,
     /// `terraform plan` over many sources.
     C,
+    /// Events that do not exist, where Zoom's order among equal times changes with each request.
+    D,
+    /// A month of rows as a backfill, and the engine's memory.
+    E,
 }
 
 #[tokio::main]
@@ -59,6 +69,8 @@ async fn main() -> ExitCode {
         options.starts = options.starts.min(3);
         options.resources = options.resources.min(10);
         options.plans = options.plans.min(1);
+        options.lists = options.lists.min(5);
+        options.month_rows = options.month_rows.min(2_000);
     }
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -91,7 +103,7 @@ async fn run(options: &Options) {
     if cfg!(debug_assertions) {
         println!("An unoptimized build: its figures say nothing about a release.");
     }
-    for measure in [Measure::A, Measure::B, Measure::C] {
+    for measure in [Measure::A, Measure::B, Measure::C, Measure::D, Measure::E] {
         if !options.only.is_empty() && !options.only.contains(&measure) {
             continue;
         }
@@ -107,12 +119,14 @@ async fn take(measure: Measure, options: &Options) -> Table {
             let Options {
                 rows, repetitions, ..
             } = *options;
-            flow::measure(flow::Options { rows, repetitions }).await
+            flow::measure(flow::Options::recent(rows, repetitions)).await
         }
         Measure::B => start::measure(options.starts).await,
         Measure::C => {
             let (resources, pairs) = (options.resources, options.plans);
             plan::measure(plan::Options { resources, pairs }).await
         }
+        Measure::D => phantoms::measure(options.lists),
+        Measure::E => flow::measure(flow::Options::month(options.month_rows)).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::Limits;
+use super::{limits::Limits, wording::Wording};
 
 /// The plan decides the rate limits, and whether reports are to be had at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,16 @@ pub enum PageTokens {
     Live,
     /// A place in the list as it was at the first page.
     Snapshot,
+}
+
+/// From when the life of a page token counts; no public source tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLifeFrom {
+    /// From the page that gave it out, so that a read may take as long as it likes.
+    ThatPage,
+    /// From the first page: the whole read has to be over in time.
+    FirstPage,
 }
 
 /// How an answer says that no page follows.
@@ -126,6 +136,7 @@ pub struct Behaviour {
     pub unstable_ties: bool,
     pub page_tokens: PageTokens,
     pub page_token_life_secs: u64,
+    pub page_token_life_from: TokenLifeFrom,
     pub end_token: EndToken,
     /// Pages hold no more than this, though more follows.
     pub page_cap: Option<u64>,
@@ -142,6 +153,10 @@ pub struct Behaviour {
     pub gzip: bool,
     /// The activity report echoes its range as instants rather than days.
     pub echo_instants: bool,
+    /// How rows are written, whatever they were written like when they were added.
+    pub wording: Wording,
+    /// How long every answer takes.
+    pub latency_millis: u64,
 }
 
 impl Default for Behaviour {
@@ -154,6 +169,7 @@ impl Default for Behaviour {
             unstable_ties: false,
             page_tokens: PageTokens::Live,
             page_token_life_secs: 900,
+            page_token_life_from: TokenLifeFrom::ThatPage,
             end_token: EndToken::Empty,
             page_cap: None,
             rate_headers: true,
@@ -165,6 +181,8 @@ impl Default for Behaviour {
             day_zone_minutes: 0,
             gzip: false,
             echo_instants: false,
+            wording: Wording::default(),
+            latency_millis: 0,
         }
     }
 }
@@ -175,7 +193,7 @@ impl Behaviour {
     }
 }
 
-/// A Server-to-Server app of one account.
+/// An app of one account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
@@ -195,6 +213,12 @@ pub struct App {
     pub single_token: bool,
     #[serde(default = "App::default_token_life")]
     pub token_life_secs: u64,
+    /// Where the app may send browsers back to; an app that people consent to has at least one.
+    #[serde(default)]
+    pub redirect_urls: Vec<String>,
+    /// Access tokens name their account in a claim.
+    #[serde(default = "yes")]
+    pub account_in_token: bool,
     /// An `api_url` other than the simulator's own, to see who follows it.
     #[serde(default)]
     pub api_url: Option<String>,
@@ -211,7 +235,18 @@ impl App {
             server_to_server: true,
             single_token: false,
             token_life_secs: Self::default_token_life(),
+            redirect_urls: Vec::new(),
+            account_in_token: true,
             api_url: None,
+        }
+    }
+
+    /// An account-level app that people consent to.
+    pub fn general(account_id: &str, client_id: &str, client_secret: &str, redirect_url: &str) -> Self {
+        Self {
+            server_to_server: false,
+            redirect_urls: vec![redirect_url.to_owned()],
+            ..Self::new(account_id, client_id, client_secret)
         }
     }
 

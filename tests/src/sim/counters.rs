@@ -27,6 +27,8 @@ pub struct Counters {
     /// Rows that answers carried, repeats included.
     pub rows_shown: u64,
     pub access_tokens_minted: u64,
+    /// Refresh tokens that were exchanged for the next one.
+    pub refresh_tokens_used: u64,
 }
 
 impl Counters {

@@ -159,6 +159,8 @@ impl Faults {
 pub(super) struct Note {
     pub(super) account: Option<String>,
     pub(super) page_rows: u64,
+    /// How long the answer is held back.
+    pub(super) latency: Duration,
 }
 
 /// A fault of paging, which only the report itself can commit.
@@ -170,7 +172,23 @@ pub(super) enum PageFault {
 
 /// Puts faults and the record of requests around Zoom's doors.
 pub(super) fn layer(router: Router<Arc<World>>, world: &Arc<World>) -> Router<Arc<World>> {
-    router.layer(middleware::from_fn_with_state(Arc::clone(world), around))
+    router
+        .layer(middleware::from_fn_with_state(Arc::clone(world), around))
+        .layer(middleware::from_fn_with_state(Arc::clone(world), dated))
+}
+
+/// Dates an answer by Zoom's clock, as the server itself would by the machine's.
+async fn dated(Shared(world): Shared<Arc<World>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let now = world
+        .clock
+        .now()
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    if let Ok(now) = HeaderValue::try_from(now) {
+        response.headers_mut().insert(header::DATE, now);
+    }
+    response
 }
 
 async fn around(
@@ -230,7 +248,11 @@ async fn around(
     } else {
         response.status().as_u16()
     };
+    let latency = told.latency;
     note(status, told);
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     match fault {
         Some(Fault::LoseAnswer) => {
             conn.reset();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{account::Order, rows::Row};
+use super::{account::Order, rows::Row, wording::Wording};
 use crate::rng::Rng;
 
 const MILLIS_A_DAY: i64 = 86_400_000;
@@ -43,7 +43,7 @@ pub(super) struct Place {
 
 /// What one request may see: a half-open span of time, a filter, and for a snapshot the rows that were there then.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(super) struct View<'a> {
     pub(super) start_millis: i64,
     pub(super) end_millis: i64,
     pub(super) order: Order,
@@ -52,6 +52,8 @@ pub(super) struct View {
     pub(super) before_seq: Option<u32>,
     /// Shuffles rows of one and the same time; another seed gives another order.
     pub(super) tie_seed: Option<u64>,
+    /// How rows are shown; as they were added where there is none.
+    pub(super) wording: Option<&'a Wording>,
 }
 
 /// Where a page starts.
@@ -127,7 +129,7 @@ impl Feed {
     }
 
     /// Cuts at most `size` rows out of the list that `view` shows.
-    pub(super) fn cut(&self, view: &View, from: Start, size: u64) -> Cut {
+    pub(super) fn cut(&self, view: &View<'_>, from: Start, size: u64) -> Cut {
         let first = view.start_millis.div_euclid(MILLIS_A_DAY);
         let last = (view.end_millis - 1).div_euclid(MILLIS_A_DAY);
         if first > last {
@@ -156,7 +158,7 @@ impl Day {
 }
 
 struct Cutter<'a> {
-    view: &'a View,
+    view: &'a View<'a>,
     from: Start,
     size: u64,
     skipped: u64,
@@ -239,7 +241,11 @@ impl Cutter<'_> {
         if self.cut.rows > 0 {
             self.cut.joined.push(b',');
         }
-        self.cut.joined.extend_from_slice(day.text(entry));
+        let text = day.text(entry);
+        match (self.view.wording, std::str::from_utf8(text)) {
+            (Some(wording), Ok(row)) => self.cut.joined.extend_from_slice(wording.write(row).as_bytes()),
+            _ => self.cut.joined.extend_from_slice(text),
+        }
         self.cut.rows += 1;
         self.cut.last = Some(entry.place);
         true
@@ -290,7 +296,7 @@ mod tests {
         }
     }
 
-    fn view(order: Order) -> View {
+    fn view(order: Order) -> View<'static> {
         View {
             start_millis: 0,
             end_millis: i64::MAX,
@@ -298,10 +304,11 @@ mod tests {
             category: None,
             before_seq: None,
             tie_seed: None,
+            wording: None,
         }
     }
 
-    fn text(feed: &Feed, view: &View, from: Start, size: u64) -> String {
+    fn text(feed: &Feed, view: &View<'_>, from: Start, size: u64) -> String {
         String::from_utf8(feed.cut(view, from, size).joined).unwrap()
     }
 

@@ -1,11 +1,11 @@
 //! A Zoom that keeps a ledger.
 //!
-//! The simulator answers `POST /oauth/token` and both report endpoints as Zoom does, with Zoom's limits, errors and
+//! The simulator answers the OAuth endpoints and both report endpoints as Zoom does, with Zoom's limits, errors and
 //! headers, and it knows every row that it could have shown. A test makes it misbehave (shift pages, void tokens,
 //! limit, cut, hang, lie) and then compares what was delivered with the ledger, as a multiset of exact bytes.
 //!
 //! Who takes part: [`World`] holds accounts, apps, tokens, rows, faults and the clock, behind one lock that is held
-//! for microseconds; `oauth` and `report` are the two Zoom doors, `control` is the door under `/_sim` for tests
+//! for microseconds; `oauth` (with `consent`) and `report` are the two Zoom doors, `control` is the door under `/_sim` for tests
 //! and the demo that run it as a process. Tests in the same process call [`World`]'s methods instead.
 //!
 //! What no public source settles (`to` of tomorrow, the day's zone, the transport status of code 300, whether page
@@ -13,6 +13,7 @@
 
 mod account;
 mod clock;
+mod consent;
 mod control;
 mod counters;
 mod fault;
@@ -25,12 +26,12 @@ mod report;
 mod rows;
 mod traffic;
 mod vocabulary;
-
+mod wording;
 mod world;
 
 pub use account::{
     App, Behaviour, Daily429, EndToken, Order, PageTokens, Permissions, Plan, RetryAfter, ScopeRefusal,
-    TokenRefusal,
+    TokenLifeFrom, TokenRefusal,
 };
 pub use clock::SimClock;
 pub use counters::{Counters, Seen};
@@ -39,6 +40,7 @@ pub use generate::{Bulk, Mix, RowMaker};
 pub use limits::Limits;
 pub use rows::{Report, Row};
 pub use traffic::Traffic;
+pub use wording::{TimeForm, Wording};
 pub use world::{Drip, Summary, World};
 
 use std::{io, net::SocketAddr, sync::Arc};

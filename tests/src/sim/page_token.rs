@@ -68,6 +68,11 @@ impl PageToken {
         }
     }
 
+    /// When its life began.
+    pub(super) fn issued(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.issued_ms).expect("a time that was one before")
+    }
+
     pub(super) fn start(&self) -> Start {
         self.after.map_or(Start::Offset(self.offset), |(millis, seq)| {
             Start::After(Place { millis, seq })

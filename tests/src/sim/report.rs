@@ -3,7 +3,7 @@
 //! A request passes its gates one after another: token, plan, rate limits, scope, role permission,
 //! parameters. Each gate refuses in the form that the account's [`Behaviour`] asks for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -17,12 +17,13 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::json;
 
 use super::{
-    account::{Behaviour, EndToken, PageTokens, Plan, RetryAfter, ScopeRefusal, TokenRefusal},
+    account::{Behaviour, EndToken, PageTokens, Plan, RetryAfter, ScopeRefusal, TokenLifeFrom, TokenRefusal},
     fault::{Note, PageFault, gzip},
     feed::{Start, View},
     limits::{Limits, Verdict},
     page_token::PageToken,
     rows::{Report, category_code},
+    wording::Wording,
     world::World,
 };
 
@@ -81,6 +82,7 @@ fn answer(
     let note = Note {
         account: Some(token.account_id.clone()),
         page_rows: 0,
+        latency: Duration::from_millis(behaviour.latency_millis),
     };
     if token.expires <= now {
         return noted(
@@ -159,10 +161,14 @@ fn answer(
         Some(PageFault::Empty) => Some(follow),
         None => cut.more.then_some(follow),
     };
+    let issued = match (behaviour.page_token_life_from, &continued) {
+        (TokenLifeFrom::FirstPage, Some(page)) => page.issued(),
+        _ => now,
+    };
     let next_token = next.map(|start| {
         world
             .seal
-            .seal(&PageToken::new(bound, now, epoch, start, before_seq))
+            .seal(&PageToken::new(bound, issued, epoch, start, before_seq))
     });
     let next_token = match (fault, &ask.page_token) {
         (Some(PageFault::RepeatToken), Some(asked)) => Some(asked.clone()),
@@ -267,7 +273,7 @@ impl Ask {
         })
     }
 
-    fn view(&self, behaviour: &Behaviour, before_seq: Option<u32>, tie_seed: Option<u64>) -> View {
+    fn view<'a>(&self, behaviour: &'a Behaviour, before_seq: Option<u32>, tie_seed: Option<u64>) -> View<'a> {
         let filtered = !self.category.is_empty() && self.category != "all";
         View {
             start_millis: midnight(self.from, behaviour),
@@ -276,6 +282,7 @@ impl Ask {
             category: filtered.then(|| category_code(&self.category)),
             before_seq,
             tie_seed,
+            wording: Some(&behaviour.wording).filter(|wording| **wording != Wording::default()),
         }
     }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     account::{App, Behaviour},
     clock::SimClock,
+    consent::Consents,
     counters::{Counters, Record, Seen},
     fault::{FaultRule, Faults},
     feed::Feed,
@@ -63,6 +64,7 @@ pub(super) struct State {
     pub(super) access_tokens: BTreeMap<String, AccessToken>,
     /// Every access token ever given out, for tests that search for leaks.
     pub(super) minted: Vec<String>,
+    pub(super) consents: Consents,
     pub(super) faults: Faults,
     pub(super) record: Record,
     /// Grows when a test voids all page tokens.
@@ -241,6 +243,22 @@ impl World {
         before - state.access_tokens.len()
     }
 
+    /// Ends people's consents to an app, as an account admin does in Zoom; returns how many.
+    pub fn end_consents(&self, client_id: &str) -> usize {
+        self.revoke_tokens(Some(client_id));
+        self.state().consents.void(client_id, None)
+    }
+
+    /// Returns how many refresh tokens are good.
+    pub fn refresh_tokens(&self) -> usize {
+        self.state().consents.good()
+    }
+
+    /// Returns every `state`, code, verifier and refresh token that was ever seen or given out.
+    pub fn consent_secrets(&self) -> Vec<String> {
+        self.state().consents.given.clone()
+    }
+
     /// Voids every page token that is out.
     pub fn void_page_tokens(&self) {
         self.state().page_epoch += 1;
@@ -336,22 +354,26 @@ impl World {
 
 impl State {
     /// Gives out an access token for an app, and voids the one before where the app is of that kind.
-    pub(super) fn mint(&mut self, app: &App, now: Timestamp) -> String {
+    pub(super) fn mint(&mut self, app: &App, account: &str, now: Timestamp) -> String {
         let mut random = [0; 48];
         ring::rand::SystemRandom::new()
             .fill(&mut random)
             .expect("the system's random generator");
-        // The first part is the same in every token of Zoom's.
-        let text = format!(
-            "eyJzdiI6IjAwMDAwMiIsImFsZyI6IkhTNTEyIn0.{}",
-            URL_SAFE_NO_PAD.encode(random)
-        );
+        let random = URL_SAFE_NO_PAD.encode(random);
+        // The first part is the same in every token of Zoom's; claims are in those of people's consents.
+        let head = "eyJzdiI6IjAwMDAwMiIsImFsZyI6IkhTNTEyIn0";
+        let text = if app.server_to_server || !app.account_in_token {
+            format!("{head}.{random}")
+        } else {
+            let claims = serde_json::json!({ "aid": account, "jti": &random[..8] });
+            format!("{head}.{}.{random}", URL_SAFE_NO_PAD.encode(claims.to_string()))
+        };
         self.access_tokens.retain(|_, token| {
             token.expires > now && !(app.single_token && token.client_id == app.client_id)
         });
         let life = SignedDuration::from_secs(i64::try_from(app.token_life_secs).unwrap_or(i64::MAX / 4));
         let token = AccessToken {
-            account_id: app.account_id.clone(),
+            account_id: account.to_owned(),
             client_id: app.client_id.clone(),
             scopes: app.scopes.clone(),
             expires: now + life,

@@ -24,8 +24,9 @@ use serde_json::Value;
 
 pub use self::error::Error;
 use crate::{
-    ChannelStatus, CheckReport, Code, CompareResult, DeadLetterView, DestinationStatus, EngineView, Items,
-    Kind, Problem, ReplayRequest, ReplayResult, Secret, SourceStatus, Spec, View,
+    BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareResult,
+    DeadLetterView, DestinationStatus, EngineView, Items, Kind, Problem, ReplayRequest, ReplayResult, Secret,
+    SourceStatus, Spec, View,
 };
 
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.
@@ -174,6 +175,36 @@ impl Client {
             .map(drop)
     }
 
+    /// Asks for older days of a source to be collected.
+    pub async fn create_backfill(
+        &self,
+        source: &str,
+        request: &BackfillRequest,
+    ) -> Result<BackfillView, Error> {
+        let body = serde_json::to_value(request).unwrap_or_default();
+        // Not several times: each would be a backfill of its own.
+        self.json(Method::POST, &backfills(source), &[], Some(&body), Tries::One)
+            .await
+    }
+
+    /// One page of a source's backfills.
+    pub async fn backfills(&self, source: &str, after: Option<&str>) -> Result<Items<BackfillView>, Error> {
+        let path = with_query(&backfills(source), [("after", after), ("limit", None)]);
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
+    }
+
+    /// A backfill of a source; `None` when it does not exist.
+    pub async fn backfill(&self, source: &str, id: &BackfillId) -> Result<Option<BackfillView>, Error> {
+        let path = format!("{}/{id}", backfills(source));
+        absent_is_none(self.json(Method::GET, &path, &[], None, Tries::Several).await)
+    }
+
+    /// Ends a backfill where it stands.
+    pub async fn cancel_backfill(&self, source: &str, id: &BackfillId) -> Result<BackfillView, Error> {
+        let path = format!("{}/{id}/cancel", backfills(source));
+        self.json(Method::POST, &path, &[], None, Tries::Several).await
+    }
+
     /// A source's status; `None` when it does not exist.
     pub async fn source_status(&self, id: &str) -> Result<Option<SourceStatus>, Error> {
         self.status(Kind::Source, id).await
@@ -290,6 +321,10 @@ fn object(kind: Kind, id: &str) -> String {
     // An id comes from a user (import), so it must not be able to name another route.
     let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
     format!("/v1/{}/{id}", kind.path())
+}
+
+fn backfills(source: &str) -> String {
+    format!("{}/backfills", object(Kind::Source, source))
 }
 
 fn with_query(path: &str, pairs: [(&str, Option<&str>); 2]) -> String {

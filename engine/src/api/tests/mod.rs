@@ -1,5 +1,6 @@
 //! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
 
+mod consent;
 mod objects;
 mod secrets;
 mod sources;
@@ -23,13 +24,15 @@ use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
 use serde_json::{Value, json};
 use tower::Service as _;
 
-use super::{Api, CheckFault, Limits, Parts, SourceCheck, router};
+use super::{Answered, Api, CheckFault, Consents, Limits, Parts, SourceCheck, router};
 use crate::{
     clock::{Clock, Simulation},
+    credential::{Accepted, Departure},
     http::{self, Http},
-    store::Store,
+    store::{Store, catalog::SealedSecret},
     telemetry::Telemetry,
     vault::{self, Held, Vault},
+    zoom::Begun,
 };
 
 const TOKEN: &str = "zle_the-token-of-these-tests";
@@ -49,11 +52,20 @@ struct FakeCheck {
     zoom: Mutex<Zoom>,
     /// The secrets that it was asked with.
     asked: Mutex<Vec<String>>,
+    /// What comes of a consent; it is taken, where nothing else is said.
+    accepts: Mutex<Option<Result<Accepted, CheckFault>>>,
+    /// The consents that it was asked to take: source, secret, code, verifier.
+    taken: Mutex<Vec<[String; 4]>>,
 }
 
 #[async_trait]
 impl SourceCheck for FakeCheck {
-    async fn check(&self, spec: &SourceSpec, secret: &Secret) -> Vec<(LogType, Option<CheckFault>)> {
+    async fn check(
+        &self,
+        _id: &str,
+        spec: &SourceSpec,
+        secret: &Secret,
+    ) -> Vec<(LogType, Option<CheckFault>)> {
         self.asked.lock().unwrap().push(secret.expose().to_owned());
         let zoom = self.zoom.lock().unwrap().clone();
         let fault = match zoom {
@@ -69,8 +81,45 @@ impl SourceCheck for FakeCheck {
     }
 
     fn budget_account(&self, spec: &SourceSpec) -> String {
-        format!("zoom.example/{}", spec.account_id)
+        format!("zoom.example/{}", spec.account_key())
     }
+}
+
+#[async_trait]
+impl Consents for FakeCheck {
+    fn begin(&self, _spec: &SourceSpec) -> Result<Begun, CheckFault> {
+        Ok(Begun {
+            url: "https://zoom.example/oauth/authorize?client_id=%3C%26%3E&state=state-marker"
+                .parse()
+                .unwrap(),
+            state: Secret::from("state-marker"),
+            verifier: Secret::from("verifier-marker"),
+        })
+    }
+
+    async fn accept(&self, answer: Answered<'_>) -> Result<Accepted, CheckFault> {
+        let Answered {
+            id,
+            secret,
+            code,
+            verifier,
+            ..
+        } = answer;
+        let taken = [id, secret.expose(), code.expose(), verifier.expose()].map(str::to_owned);
+        self.taken.lock().unwrap().push(taken);
+        self.accepts.lock().unwrap().clone().unwrap_or_else(|| {
+            Ok(Accepted {
+                account_id: Some("acc-1".to_owned()),
+                scopes: vec!["report:read:admin".to_owned()],
+            })
+        })
+    }
+
+    async fn departure(&self, _: &str, _: &SourceSpec, _: &[SealedSecret]) -> Option<Departure> {
+        None
+    }
+
+    async fn revoke(&self, _departure: Departure) {}
 }
 
 struct Stage {
@@ -160,14 +209,17 @@ impl Stage {
                 engine_id: "eng_1".to_owned(),
                 version: "1.2.3".to_owned(),
                 public_url: "http://engine.example".to_owned(),
+                redirect_url: "http://engine.example/oauth/callback".to_owned(),
             },
             limits: Limits {
                 max_request_bytes: 64 << 10,
                 file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
                 shutdown_deadline: std::time::Duration::from_secs(5),
                 daily_request_budget: 1_000,
+                labeller: engine_api::label::Labeller::default(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
+            consents: Arc::clone(&zoom) as Arc<dyn Consents>,
             wake: {
                 let wakes = Arc::clone(&wakes);
                 Arc::new(move || _ = wakes.fetch_add(1, Ordering::Relaxed))

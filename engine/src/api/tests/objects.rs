@@ -407,3 +407,24 @@ async fn dead_letters_are_listed_in_pages_and_queued_again() {
         3
     );
 }
+
+#[tokio::test]
+async fn a_subset_names_labels_that_this_engine_can_add() {
+    let stage = Stage::set().await;
+    let spec = |labels: Value| json!({ "name": "n", "file": { "path": "x" }, "only": { "labels": labels } });
+    let answer = stage
+        .post("/v1/destinations", &spec(json!(["sso", "ssso"])))
+        .await
+        .expect(422);
+    assert_eq!(answer["field"], "only.labels", "{answer}");
+    let detail = answer["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`ssso`") && detail.contains("`unclassified`"),
+        "{detail}"
+    );
+    let made = stage
+        .post("/v1/destinations", &spec(json!(["sso", "unclassified"])))
+        .await
+        .expect(201);
+    assert_eq!(made["spec"]["only"], json!({ "labels": ["sso", "unclassified"] }));
+}

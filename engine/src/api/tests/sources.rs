@@ -189,7 +189,8 @@ async fn a_status_tells_of_each_feed_that_the_spec_names() {
     let found = status().await;
     assert_eq!(
         (&found["health"], &found["budget_remaining"]),
-        (&json!("pending"), &json!(1_000))
+        (&json!("pending"), &json!(998)),
+        "the check of both reports was counted"
     );
     let feeds = found["feeds"].as_array().unwrap();
     assert_eq!(feeds.len(), 2);
@@ -236,4 +237,68 @@ async fn a_status_tells_of_each_feed_that_the_spec_names() {
                 .problem(Code::NotFound, "");
         }
     }
+}
+
+#[tokio::test]
+async fn a_backfill_is_asked_for_looked_at_and_cancelled() {
+    let stage = Stage::set().await;
+    let path = stage.made("sources", &source("corp")).await;
+    let all = format!("{path}/backfills");
+    let days = json!({ "from": "2026-01-05", "to": "2026-01-07" });
+    let answer = stage.post(&all, &days).await;
+    let made = answer.expect(201);
+    assert_eq!(made["state"], "running");
+    assert_eq!((&made["from"], &made["to"]), (&days["from"], &days["to"]));
+    let feeds = made["feeds"].as_array().unwrap();
+    assert_eq!(feeds.len(), 2);
+    assert_eq!(
+        (&feeds[0]["days"], &feeds[0]["days_done"]),
+        (&json!(3), &json!(0))
+    );
+
+    let one = format!("{all}/{}", made["id"].as_str().unwrap());
+    assert_eq!(stage.get(&one).await.expect(200), made);
+    assert_eq!(stage.get(&all).await.expect(200)["items"], json!([made]));
+    for _ in 0..2 {
+        let ended = stage.post(&format!("{one}/cancel"), &json!({})).await.expect(200);
+        assert_eq!(ended["state"], "cancelled");
+    }
+    let other = stage.made("sources", &source("other")).await;
+    let elsewhere = one.replace(&path, &other);
+    stage.get(&elsewhere).await.expect(404);
+    stage
+        .post(&format!("{elsewhere}/cancel"), &json!({}))
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn a_backfill_that_cannot_be_is_refused_at_its_fields() {
+    let stage = Stage::set().await;
+    let mut spec = source("corp");
+    spec["log_types"] = json!(["operation"]);
+    let path = stage.made("sources", &spec).await;
+    let all = format!("{path}/backfills");
+    for (body, field) in [
+        (json!({ "from": "2025-01-05", "to": "2026-01-07" }), "from"),
+        (json!({ "from": "2026-01-05", "to": "2026-12-07" }), "to"),
+        (json!({ "from": "2026-01-07", "to": "2026-01-05" }), "to"),
+        (
+            json!({ "from": "2026-01-05", "to": "2026-01-07", "log_types": [] }),
+            "log_types",
+        ),
+        (
+            json!({ "from": "2026-01-05", "to": "2026-01-07", "log_types": ["activity"] }),
+            "log_types",
+        ),
+    ] {
+        stage.post(&all, &body).await.problem(Code::InvalidSpec, field);
+    }
+    spec["enabled"] = json!(false);
+    stage.put(&path, &spec).await.expect(200);
+    let body = json!({ "from": "2026-01-05", "to": "2026-01-07" });
+    stage
+        .post(&all, &body)
+        .await
+        .problem(Code::InvalidSpec, "enabled");
 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod file_tests;
+mod only;
 mod scripted;
 mod turns;
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::delivery::tests::scripted::Act;
 
 /// Activates once and drops the activation at the point where it waits for `hung`.
-async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
+pub(super) async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
     let stop = CancellationToken::new();
     let mut activation = pin!(scene.worker.activate(&stop));
     for _ in 0..100_000 {
@@ -214,13 +214,13 @@ async fn metadata_is_added_unless_it_is_switched_off() {
 }
 
 #[tokio::test]
-async fn payloads_are_forgotten_when_all_have_them_and_they_are_old() {
+async fn segments_are_forgotten_when_all_have_them_and_they_are_old() {
     use super::super::RetentionWorker;
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
     let week = Duration::from_hours(7 * 24);
     let retention = RetentionWorker::new(fixture.store.clone(), fixture.clock.clone(), week);
-    let kept = || fixture.number("SELECT COUNT(*) FROM segment WHERE payload IS NOT NULL");
+    let kept = || fixture.number("SELECT COUNT(*) FROM segment");
     async fn forget(retention: &RetentionWorker) {
         while retention.activate(&CancellationToken::new()).await == Next::Again {}
     }
@@ -241,5 +241,38 @@ async fn payloads_are_forgotten_when_all_have_them_and_they_are_old() {
     scene.settle().await;
     forget(&retention).await;
     assert_eq!(kept().await, 0);
-    assert_eq!(fixture.number("SELECT COUNT(*) FROM segment").await, 2);
+    let prints = "SELECT SUM(LENGTH(prints)) / 16 FROM segment_day";
+    assert_eq!(
+        fixture.number(prints).await,
+        2,
+        "what was collected is known for as long as Zoom has it"
+    );
+}
+
+#[tokio::test]
+async fn prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_their_day() {
+    use super::super::RetentionWorker;
+    let scene = Scene::new().await;
+    let fixture = &scene.fixture;
+    let retention = RetentionWorker::new(fixture.store.clone(), fixture.clock.clone(), Duration::ZERO);
+    let feed = scene.feeds[0];
+    let day = crate::model::Day::of(fixture.now());
+    let rows: Vec<String> = (0..100).map(|row| row.to_string()).collect();
+    for row in &rows {
+        fixture.append(feed, &[row]).await;
+    }
+    let before = fixture.store.known(feed, day).await.unwrap();
+    scene.settle().await;
+    fixture.time.advance(Duration::from_secs(1));
+    while retention.activate(&CancellationToken::new()).await == Next::Again {}
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM segment").await, 0);
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM segment_day").await, 1);
+    assert_eq!(
+        fixture.store.known(feed, day).await.unwrap(),
+        before,
+        "in the order of the log"
+    );
+    fixture.time.advance(Duration::from_hours(24 * 200));
+    while retention.activate(&CancellationToken::new()).await == Next::Again {}
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM segment_day").await, 0);
 }

@@ -148,10 +148,12 @@ async fn the_rows_of_the_workers_follow_a_source_from_create_to_remove() {
         .unwrap()
         .unwrap();
     let mut write = store.durable().await.unwrap();
-    sqlx::query("INSERT INTO segment (feed_id, seq, events, created_at) SELECT id, 1, 1, 1 FROM feed")
-        .execute(&mut *write)
-        .await
-        .unwrap();
+    sqlx::query(
+        "INSERT INTO segment (feed_id, seq, events, payload, created_at) SELECT id, 1, 1, x'00', 1 FROM feed",
+    )
+    .execute(&mut *write)
+    .await
+    .unwrap();
     write.commit().await.unwrap();
     store
         .remove_object(Kind::Source, SOURCE, Some(3))

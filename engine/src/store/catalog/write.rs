@@ -5,7 +5,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{
     super::{
-        Error, Store, alarms, delivery,
+        Error, Store, alarms, consents, delivery,
         feeds::{damaged, sync_feeds},
         time::instant,
     },
@@ -255,6 +255,7 @@ async fn bring_in_line(
             let spec: SourceSpec =
                 serde_json::from_str(&content.spec).map_err(damaged("the spec to be stored"))?;
             sync_feeds(write, id, &spec, instant(now)?).await?;
+            consents::sync(write, id, &spec).await?;
             let source: SourceId = id.parse().map_err(damaged("the source's id"))?;
             delivery::sync_positions(&mut *write, &source, &spec.destination_ids).await?;
             alarms::sync(&mut *write, &source, spec.drop_off_alarm.as_ref(), instant(now)?).await

@@ -129,14 +129,15 @@ impl Store {
         Ok(if paused == 1 { Ok(()) } else { Err(Fenced) })
     }
 
-    /// Ends the leases of feeds, lanes and notices that an engine left behind when it was killed. Only for the start of the
-    /// one engine of an embedded store: there is then nobody who could still hold them.
+    /// Ends the leases of feeds, lanes, notices and consents that an engine left behind when it was killed. Only for the
+    /// start of the one engine of an embedded store: there is then nobody who could still hold them.
     pub async fn break_leases(&self) -> Result<(), Error> {
         let mut write = self.soft().await?;
         for statement in [
             "UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
             "UPDATE lane SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
             "UPDATE notice SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
+            "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
         ] {
             sqlx::query(statement).execute(&mut *write).await?;
         }

@@ -2,9 +2,12 @@
 
 use futures_util::TryStreamExt as _;
 
-use crate::store::{
-    Error, Store,
-    segment::{MAX_BLOCK, decompress},
+use crate::{
+    model::{BlockReader, Day, Prints},
+    store::{
+        Error, Store,
+        segment::{MAX_BLOCK, decompress},
+    },
 };
 
 /// A segment of a feed's log.
@@ -14,12 +17,19 @@ pub struct StoredSegment {
     pub seq: i64,
     /// How many events it holds.
     pub events: u32,
-    /// Their frames.
-    pub frames: Vec<u8>,
+    block: Vec<u8>,
+    prints: Prints,
+}
+
+impl StoredSegment {
+    /// Its events.
+    pub fn read(&self) -> BlockReader<'_> {
+        BlockReader::new(&self.block, &self.prints)
+    }
 }
 
 impl Store {
-    /// Segments of a feed from `from` on, in order and without a gap, until their frames hold `enough` bytes; none at
+    /// Segments of a feed from `from` on, in order and without a gap, until they hold `enough` bytes; none at
     /// the end of the log.
     ///
     /// # Errors
@@ -31,7 +41,7 @@ impl Store {
         from: i64,
         enough: usize,
     ) -> Result<Vec<StoredSegment>, Error> {
-        let mut rows = sqlx::query_as::<_, (i64, u32, Option<Vec<u8>>)>(
+        let mut rows = sqlx::query_as::<_, (i64, u32, Vec<u8>)>(
             "SELECT seq, events, payload FROM segment WHERE feed_id = ?1 AND seq >= ?2 ORDER BY seq",
         )
         .bind(feed_id)
@@ -42,16 +52,39 @@ impl Store {
         while bytes < enough
             && let Some((seq, events, payload)) = rows.try_next().await?
         {
-            let payload = payload.filter(|_| seq == next).ok_or_else(|| {
-                Error::Damaged(format!(
+            if seq != next {
+                return Err(Error::Damaged(format!(
                     "segment {next} of feed {feed_id} is not there, and was not delivered"
-                ))
-            })?;
-            let frames = decompress(&payload, MAX_BLOCK)?;
-            bytes += frames.len();
+                )));
+            }
+            let block = decompress(&payload, MAX_BLOCK)?;
+            bytes += block.len();
             next = seq + 1;
-            segments.push(StoredSegment { seq, events, frames });
+            segments.push(StoredSegment {
+                seq,
+                events,
+                block,
+                prints: Prints::default(),
+            });
+        }
+        drop(rows);
+        for segment in &mut segments {
+            segment.prints = self.prints(feed_id, segment.seq).await?;
         }
         Ok(segments)
+    }
+
+    async fn prints(&self, feed_id: i64, seq: i64) -> Result<Prints, Error> {
+        let days: Vec<(i32, Vec<u8>)> =
+            sqlx::query_as("SELECT day, prints FROM segment_day WHERE feed_id = ?1 AND seq = ?2")
+                .bind(feed_id)
+                .bind(seq)
+                .fetch_all(self.read())
+                .await?;
+        let mut prints = Prints::default();
+        for (day, bytes) in days {
+            prints.insert(Day::from_number(day), bytes);
+        }
+        Ok(prints)
     }
 }

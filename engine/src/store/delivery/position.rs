@@ -45,8 +45,8 @@ pub struct Refusal {
     pub id: DeadLetterId,
     /// The event's own id.
     pub event_id: String,
-    /// The event's frame.
-    pub frame: Vec<u8>,
+    /// The event, as it can be read again without the log.
+    pub event: Vec<u8>,
     /// The event as it was sent.
     pub sent: String,
     /// The destination's words.
@@ -202,7 +202,7 @@ impl Store {
             .bind(feed_id)
             .bind(claim.destination.as_str())
             .bind(&refusal.event_id)
-            .bind(&refusal.frame)
+            .bind(&refusal.event)
             .bind(&refusal.sent)
             .bind(&refusal.reason)
             .bind(now)
@@ -210,6 +210,51 @@ impl Store {
             .await?;
         }
         // Where the position is gone, the lane's part still counts: the file is as long as it is.
+        write.commit().await?;
+        Ok(if moved == 1 { Moved::Done } else { Moved::Gone })
+    }
+
+    /// Moves a position over events that the destination does not want, and renews the lease. That is no delivery, and
+    /// no answer of the destination.
+    ///
+    /// # Cancel safety
+    ///
+    /// Either the position moved or it did not; where it did not, the same events are passed again.
+    pub async fn pass(
+        &self,
+        claim: &Claim,
+        lease: Duration,
+        pending: &Pending,
+        to: Position,
+    ) -> Result<Moved, Error> {
+        debug_assert!(to > pending.position, "a position moves forward");
+        let mut write = self.soft().await?;
+        let renewed = sqlx::query(
+            "UPDATE lane SET lease_until = ?3
+             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        )
+        .bind(claim.destination.as_str())
+        .bind(claim.fence.0)
+        .bind(self.lease_end(lease))
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
+        if renewed == 0 {
+            return Ok(Moved::Fenced);
+        }
+        let moved = sqlx::query(
+            "UPDATE position SET seq = ?5, idx = ?6, staged_seq = NULL, staged_idx = NULL
+             WHERE destination_id = ?1 AND feed_id = ?2 AND seq = ?3 AND idx = ?4",
+        )
+        .bind(claim.destination.as_str())
+        .bind(pending.feed_id)
+        .bind(pending.position.seq)
+        .bind(pending.position.index)
+        .bind(to.seq)
+        .bind(to.index)
+        .execute(&mut *write)
+        .await?
+        .rows_affected();
         write.commit().await?;
         Ok(if moved == 1 { Moved::Done } else { Moved::Gone })
     }

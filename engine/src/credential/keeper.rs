@@ -1,0 +1,220 @@
+//! The refresh token of one source: claimed, exchanged, and its successor stored before anything else happens.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use engine_api::Code;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::{Parts, TOKEN_FIELD, authorization_url, idle, pending};
+use crate::{
+    retry::{chance, later},
+    store::{
+        self,
+        consents::{Claim, ClaimedConsent},
+    },
+    zoom::{AccessToken, App, Error, Keeper},
+};
+
+/// How often one looks whether somebody else has finished with the token.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// A claim outlives one question to Zoom; who waits longer than two of them waits for nothing.
+const CLAIMS_WAITED_FOR: u32 = 2;
+
+/// Keeps one source's refresh token in the store.
+#[derive(Clone)]
+pub(super) struct SourceKeeper {
+    pub(super) parts: Arc<Parts>,
+    pub(super) source: Arc<str>,
+}
+
+impl fmt::Debug for SourceKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceKeeper")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Keeper for SourceKeeper {
+    fn source(&self) -> &str {
+        &self.source
+    }
+
+    async fn refresh(&self, app: &App) -> Result<AccessToken, Error> {
+        let (tell, told) = oneshot::channel();
+        let (this, app) = (self.clone(), app.clone());
+        // Whoever asked may go away, a caller of the API for one; what Zoom has given must be stored all the same.
+        (self.parts.whole)(Box::pin(async move {
+            let _ = tell.send(this.exchange(&app).await);
+        }));
+        told.await.unwrap_or_else(|_| {
+            Err(Error::Unavailable {
+                detail: "the engine is stopping".to_owned(),
+            })
+        })
+    }
+}
+
+impl SourceKeeper {
+    async fn exchange(&self, app: &App) -> Result<AccessToken, Error> {
+        let mut read_again = false;
+        loop {
+            let claimed = self.claim(app).await?;
+            if claimed.row.is_void() {
+                // Nothing was asked of Zoom, so the claim ends as it began.
+                let detail = claimed
+                    .row
+                    .trouble
+                    .map(|(_, detail, _)| detail)
+                    .unwrap_or_default();
+                let due = idle::retry(self.parts.clock.now(), claimed.row.failures, u32::MAX);
+                self.give_back(&claimed.fence, due, Code::ReauthorizationRequired, &detail)
+                    .await?;
+                return Err(refused(Code::ReauthorizationRequired, detail));
+            }
+            match self.use_token(app, &claimed).await {
+                // Another engine's claim was newer than ours: its token is the one that is good.
+                Err(Error::Refused {
+                    code: Code::ReauthorizationRequired,
+                    ..
+                }) if !read_again && self.has_moved_on(app, &claimed).await? => read_again = true,
+                done => return done,
+            }
+        }
+    }
+
+    /// Whether somebody else has stored a newer token since the claim.
+    async fn has_moved_on(&self, app: &App, claimed: &ClaimedConsent) -> Result<bool, Error> {
+        let row = self.parts.store.consent(&self.source, &app.client_id).await;
+        let row = row.map_err(|error| stored(&error))?;
+        Ok(row.is_some_and(|row| !row.is_void() && row.number > claimed.row.number))
+    }
+
+    async fn claim(&self, app: &App) -> Result<ClaimedConsent, Error> {
+        let Parts {
+            store,
+            clock,
+            owner,
+            lease,
+            public_url,
+            ..
+        } = &*self.parts;
+        let began = clock.monotonic();
+        loop {
+            let until = later(clock.now(), *lease);
+            let claim = store
+                .claim_consent(&self.source, &app.client_id, owner, until)
+                .await;
+            match claim.map_err(|error| stored(&error))? {
+                Claim::Claimed(claimed) => return Ok(*claimed),
+                Claim::Absent => {
+                    let pending = pending(public_url, &self.source);
+                    return Err(refused(pending.code, pending.detail));
+                }
+                Claim::Busy if clock.monotonic().saturating_sub(began) > *lease * CLAIMS_WAITED_FOR => {
+                    return Err(Error::Unavailable {
+                        detail: "somebody else has been renewing the source's token for too long".to_owned(),
+                    });
+                }
+                Claim::Busy => clock.sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Exchanges the claimed token and stores its successor.
+    async fn use_token(&self, app: &App, claimed: &ClaimedConsent) -> Result<AccessToken, Error> {
+        let Parts {
+            store,
+            vault,
+            zoom,
+            clock,
+            ..
+        } = &*self.parts;
+        let dice = chance(&[self.source.as_bytes(), &claimed.fence.0.to_le_bytes()]);
+        let given = match vault.open(&self.source, TOKEN_FIELD, &claimed.token) {
+            Ok(token) => zoom.refresh(app, &token).await,
+            // It opens for nobody any more, so it is as good as void.
+            Err(error) => Err(refused(Code::ReauthorizationRequired, error.to_string())),
+        };
+        let given = match given {
+            Ok(given) => given,
+            Err(error) => {
+                let error = self.with_link(error);
+                let due = idle::retry(clock.now(), claimed.row.failures.saturating_add(1), dice);
+                self.give_back(&claimed.fence, due, error.code(), &error.to_string())
+                    .await?;
+                return Err(error);
+            }
+        };
+        let sealed = vault.seal(&self.source, TOKEN_FIELD, &given.refresh);
+        let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
+        let due = idle::due(clock.now(), dice);
+        let kept = store
+            .store_token(&self.source, claimed.fence, &sealed, due)
+            .await
+            .map_err(|error| stored(&error))?;
+        match kept {
+            Ok(()) => Ok(given.access),
+            // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
+            Err(store::Fenced) => Err(Error::Unavailable {
+                detail: "the consent was replaced while its token was renewed".to_owned(),
+            }),
+        }
+    }
+
+    async fn give_back(
+        &self,
+        fence: &crate::model::Fence,
+        due: jiff::Timestamp,
+        code: Code,
+        detail: &str,
+    ) -> Result<(), Error> {
+        let given = self
+            .parts
+            .store
+            .give_back_consent(&self.source, *fence, due, code, detail)
+            .await
+            .map_err(|error| stored(&error))?;
+        match given {
+            Ok(()) if code == Code::ReauthorizationRequired => {
+                warn!(source = &*self.source, detail, "somebody has to consent again");
+            }
+            Ok(()) => info!(
+                source = &*self.source,
+                code = code.as_str(),
+                "a token was not renewed"
+            ),
+            Err(store::Fenced) => {}
+        }
+        Ok(())
+    }
+
+    /// Only another consent helps, so the error says where.
+    fn with_link(&self, error: Error) -> Error {
+        match error {
+            Error::Refused { code, detail }
+                if matches!(code, Code::ReauthorizationRequired | Code::ZoomOwnerGone) =>
+            {
+                let link = authorization_url(&self.parts.public_url, &self.source);
+                refused(code, format!("{detail}: {link}"))
+            }
+            error => error,
+        }
+    }
+}
+
+fn refused(code: Code, detail: impl Into<String>) -> Error {
+    Error::Refused {
+        code,
+        detail: detail.into(),
+    }
+}
+
+fn stored(error: &store::Error) -> Error {
+    Error::Unavailable {
+        detail: format!("the source's token cannot be stored now: {}", error.chain()),
+    }
+}

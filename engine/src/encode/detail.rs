@@ -1,0 +1,124 @@
+//! What an operation changed, field by field, where Zoom's text tells it in its usual form.
+
+use std::borrow::Cow;
+
+use engine_api::detail::Detail;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::quote;
+
+/// The one field of a row that is taken apart.
+#[derive(Deserialize)]
+struct Detailed<'a> {
+    #[serde(borrow, default)]
+    operation_detail: Option<&'a RawValue>,
+}
+
+/// Writes the member `detail` with a comma before it; nothing where the row has no `operation_detail`, or one that
+/// does not follow the form of [`engine_api::detail`].
+pub(super) fn member(row: &str, out: &mut String) {
+    // An array would be read as a struct, too, field by field.
+    if !row.starts_with('{') {
+        return;
+    }
+    let found = serde_json::from_str(row)
+        .ok()
+        .and_then(|row: Detailed<'_>| row.operation_detail);
+    let Some(text) = found.and_then(text) else { return };
+    let Some(detail) = Detail::parse(&text) else {
+        return;
+    };
+    out.push_str(",\"detail\":{\"subject\":");
+    quote(detail.subject, out);
+    out.push_str(",\"changes\":[");
+    for (number, change) in detail.changes().enumerate() {
+        out.push_str(if number == 0 {
+            "{\"field\":"
+        } else {
+            ",{\"field\":"
+        });
+        quote(change.field, out);
+        out.push_str(",\"from\":");
+        match change.from {
+            Some(from) => quote(from, out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"to\":");
+        quote(change.to, out);
+        out.push('}');
+    }
+    out.push_str("]}");
+}
+
+/// The text of a JSON string; `None` where it is no string.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let raw = value.get();
+    match raw.strip_prefix('"')?.strip_suffix('"')? {
+        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn written(row: &str) -> Option<Value> {
+        let mut out = String::new();
+        member(row, &mut out);
+        let member = out.strip_prefix(",\"detail\":")?;
+        Some(serde_json::from_str(member).unwrap())
+    }
+
+    #[test]
+    fn changes_are_told_with_what_they_were_before() {
+        let row = r#"{"a":{"operation_detail":"Not  - me: 1"},"operation_detail":"Edit \"A\"\u0020 - B\\C: from \"x\" to \u00e4\n - D: set to  - E: 1"}"#;
+        let expected = json!({
+            "subject": "Edit \"A\"",
+            "changes": [
+                {"field": "B\\C", "from": "\"x\"", "to": "ä\n"},
+                {"field": "D", "from": null, "to": ""},
+                {"field": "E", "from": null, "to": "1"},
+            ],
+        });
+        assert_eq!(written(row), Some(expected));
+        let none = json!({"subject": "Edit Group Recruiting", "changes": []});
+        assert_eq!(
+            written(r#"{ "operation_detail" : "Edit Group Recruiting " }"#),
+            Some(none)
+        );
+    }
+
+    #[test]
+    fn a_row_without_a_detail_that_can_be_read_has_none() {
+        for row in [
+            "{}",
+            "[\"Add Group X\"]",
+            "\"Add Group X\"",
+            r#"{"operation_detail":null}"#,
+            r#"{"operation_detail":7}"#,
+            r#"{"operation_detail":""}"#,
+            r#"{"operation_detail":"Add Group X","operation_detail":"Add Group Y"}"#,
+            r#"{"operation_detail":"Assign admin for channel X  - test@test.com"}"#,
+        ] {
+            assert_eq!(written(row), None, "{row}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_detail_is_written_as_json_and_always_the_same(text in ".{0,40}", form in "([a-z\"\\\\]| - |  - |: ){0,12}") {
+            for text in [text, form] {
+                let row = json!({ "operation_detail": text }).to_string();
+                let detail = written(&row);
+                prop_assert_eq!(&detail, &written(&row));
+                let subject = Detail::parse(&text).map(|detail| detail.subject.to_owned());
+                prop_assert_eq!(detail.map(|detail| detail["subject"].as_str().unwrap().to_owned()), subject);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The requests that a poll may make: set aside in the account's budget before they are made.
+
+use tracing::warn;
+
+use super::{Intake, poll::Stopped};
+use crate::{
+    crash,
+    model::{Allowance, Day, Purpose},
+    store::budgets::Bound,
+};
+
+/// The most requests that are set aside at once. A crash loses them until midnight.
+const MOST: u64 = 32;
+
+/// Requests of one poll.
+pub(super) struct Purse<'a> {
+    intake: &'a Intake,
+    account: &'a str,
+    daily: u64,
+    /// The day whose budget `held` was taken from.
+    day: Day,
+    /// Set aside and not made.
+    held: u64,
+    /// Made without being set aside: an access token was superseded, and the same was asked again.
+    beyond: u64,
+    /// How many are set aside next: one for an idle poll, more for a long read.
+    next: u64,
+    remaining: Option<u64>,
+}
+
+impl<'a> Purse<'a> {
+    pub(super) fn new(intake: &'a Intake, account: &'a str, daily: u64) -> Self {
+        Self {
+            intake,
+            account,
+            daily,
+            day: Day::of(intake.clock.now()),
+            held: 0,
+            beyond: 0,
+            next: 1,
+            remaining: None,
+        }
+    }
+
+    /// Takes one request.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped::Budget`] where the account allows none for this purpose.
+    pub(super) async fn take(&mut self, purpose: Purpose) -> Result<(), Stopped> {
+        let now = self.intake.clock.now();
+        if Day::of(now) != self.day {
+            self.close().await;
+            self.day = Day::of(now);
+        }
+        if self.held == 0 {
+            let bound = Bound {
+                daily: self.daily,
+                purpose,
+            };
+            let store = &self.intake.store;
+            crash::point("budget.before_set_aside").await;
+            let allowance = store.set_aside(self.account, now, self.next, bound).await?;
+            crash::point("budget.set_aside").await;
+            match allowance {
+                Allowance::Requests(requests) => self.held = requests,
+                Allowance::Nothing(until) => return Err(Stopped::Budget { until }),
+            }
+            self.next = (self.next * 2).min(MOST);
+        }
+        self.held -= 1;
+        Ok(())
+    }
+
+    /// Counts requests that were made beyond the one that was taken.
+    pub(super) fn also(&mut self, requests: u64) {
+        let covered = requests.min(self.held);
+        self.held -= covered;
+        self.beyond += requests - covered;
+    }
+
+    /// Notes what Zoom said last about the requests that are left today.
+    pub(super) fn told(&mut self, remaining: Option<u64>) {
+        self.remaining = remaining.or(self.remaining);
+    }
+
+    /// Gives back what was not needed. A store that fails here makes the budget look smaller than it is.
+    pub(super) async fn close(&mut self) {
+        let (held, beyond) = (std::mem::take(&mut self.held), std::mem::take(&mut self.beyond));
+        let store = &self.intake.store;
+        let mut done = Ok(());
+        if beyond > 0 {
+            done = store.count_requests(self.account, self.day, beyond).await;
+        }
+        let remaining = self.remaining.take();
+        if done.is_ok() && (held > 0 || remaining.is_some()) {
+            done = store.give_back(self.account, self.day, held, remaining).await;
+            crash::point("budget.given_back").await;
+        }
+        if let Err(error) = done {
+            warn!(
+                error = error.chain(),
+                "cannot note what a poll has left of its requests"
+            );
+        }
+    }
+}

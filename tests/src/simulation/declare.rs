@@ -1,0 +1,122 @@
+//! What users write down: at the start, and when they bring a new secret.
+
+use engine_api::{AlarmChannelId, DestinationId, Kind, SourceId};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use zoom_log_engine::store::catalog::{Content, Reference, SealedSecret};
+
+use super::{
+    network::{CHANNEL, RECEIVER},
+    run::Run,
+};
+
+impl Run<'_> {
+    /// What a user has written down.
+    pub(super) async fn declare(&mut self) {
+        let mut destinations = vec![DestinationId::from_bytes([1; 16]).to_string()];
+        let hook = json!({"name": "hook", "http": {
+            "url": RECEIVER, "batch": {"max_events": 7, "max_age": "0s"}, "timeout": "20s",
+        }});
+        self.create(Kind::Destination, &destinations[0], &hook, &[]).await;
+        if self.plan.file {
+            let id = DestinationId::from_bytes([2; 16]).to_string();
+            self.create(
+                Kind::Destination,
+                &id,
+                &json!({"name": "lake", "file": {"path": "lake"}}),
+                &[],
+            )
+            .await;
+            destinations.push(id);
+        }
+        let channel = AlarmChannelId::from_bytes([3; 16]).to_string();
+        if self.plan.alarm_after.is_some() {
+            let spec = json!({"name": "oncall", "webhook": {"url": CHANNEL}});
+            self.create(Kind::AlarmChannel, &channel, &spec, &[]).await;
+        }
+        for (number, account) in self.plan.sources.clone().into_iter().enumerate() {
+            let tag = 0x10 + u8::try_from(number).expect("few sources");
+            let id = SourceId::from_bytes([tag; 16]).to_string();
+            let mut needs = destinations.clone();
+            let mut spec = json!({
+                "name": format!("source {number}"),
+                "account_id": format!("account{account}"),
+                "client_id": "client",
+                "destination_ids": destinations,
+                "poll_interval": written(self.plan.poll_interval),
+                "start_from": self.plan.start_from.to_string(),
+                "verify": false,
+            });
+            if let Some(after) = self.plan.alarm_after {
+                spec["drop_off_alarm"] = json!({"after": written(after), "channel_ids": [channel]});
+                needs.push(channel.clone());
+            }
+            self.create(Kind::Source, &id, &spec, &needs).await;
+            self.sources.push((id, account));
+        }
+    }
+
+    async fn create(&self, kind: Kind, id: &str, spec: &Value, needs: &[String]) {
+        let content = self.content(kind, id, spec, needs, "secret-1");
+        let created = self.engine.store.create_object(kind, id, &content, None).await;
+        created.expect("the store").expect("a spec that can be stored");
+    }
+
+    fn content(&self, kind: Kind, id: &str, spec: &Value, needs: &[String], secret: &str) -> Content {
+        let sealed = |field: &str| {
+            let sealed = self.template.vault().seal(id, field, &secret.into());
+            SealedSecret {
+                field: field.to_owned(),
+                sealed: sealed.expect("seal a secret"),
+            }
+        };
+        Content {
+            name: spec["name"].as_str().unwrap_or_default().to_owned(),
+            spec: spec.to_string(),
+            fingerprint: None,
+            secrets: if kind == Kind::Source {
+                vec![sealed("client_secret")]
+            } else {
+                Vec::new()
+            },
+            references: needs
+                .iter()
+                .map(|id| Reference {
+                    field: "needs",
+                    id: id.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// A user writes the secret that Zoom has now into the sources of an account.
+    pub(super) async fn rotate(&self, account: usize) {
+        let secret = self.shared.world().accounts[account].secret.clone();
+        for (id, number) in &self.sources {
+            if *number != account {
+                continue;
+            }
+            let object = self.engine.store.object(Kind::Source, id).await;
+            let object = object.expect("the store").expect("a source");
+            let spec: Value = serde_json::from_str(&object.spec).expect("a spec");
+            let mut needs: Vec<String> = Vec::new();
+            for list in [&spec["destination_ids"], &spec["drop_off_alarm"]["channel_ids"]] {
+                let ids = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+                needs.extend(ids.map(str::to_owned));
+            }
+            let content = self.content(Kind::Source, id, &spec, &needs, &secret);
+            let replaced = self
+                .engine
+                .store
+                .replace_object(Kind::Source, id, object.generation, &content)
+                .await;
+            replaced.expect("the store").expect("a spec that can be stored");
+        }
+        self.engine.wakes.wake();
+    }
+}
+
+/// A length of time as specs have it.
+fn written(length: SignedDuration) -> String {
+    format!("{}s", length.as_secs())
+}

@@ -1,0 +1,489 @@
+//! One seed, from its first row to its verdict.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    future::poll_fn,
+    path::PathBuf,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use zoom_log_engine::{
+    clock::{Clock, Simulation},
+    crash,
+};
+
+use super::{
+    check::{self, Owed},
+    engine::{Engine, Step},
+    network::{Shared, World},
+    plan::{Event, Plan},
+    rows::day,
+    template::Template,
+    trace::Trace,
+};
+use crate::rng::Rng;
+
+/// Steps of one seed before it is taken for one that never ends.
+const MOST_STEPS: u64 = 100_000;
+/// Report requests of a day that may go beyond the budget.
+const OVERSHOOT: u64 = 0;
+/// Lives of the engine in one seed before nothing more strikes it: each begins with a copy of its files.
+const MOST_LIVES: u32 = 30;
+
+/// What a seed did.
+#[derive(Debug, Default, Clone)]
+pub struct Outcome {
+    /// Rows that had to be delivered.
+    pub rows: u64,
+    /// Lives of the engine.
+    pub lives: u32,
+    /// Notices of alarms.
+    pub notices: usize,
+    /// Report requests of a day beyond the budget, at most.
+    pub over_budget: u64,
+    /// Crash points that were passed, each with how often.
+    pub passed: BTreeMap<&'static str, u64>,
+    /// Crash points at which the engine died.
+    pub died_at: BTreeSet<&'static str>,
+    /// Two runs of a seed that did the same have the same.
+    pub digest: u64,
+}
+
+/// A seed that broke a law.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub seed: u64,
+    /// What is wrong.
+    pub what: String,
+    /// What happened last.
+    pub trace: String,
+}
+
+/// What crash points say and are told.
+#[derive(Debug)]
+struct Crashes {
+    rng: Rng,
+    percent: f64,
+    passed: BTreeMap<&'static str, u64>,
+    struck: Option<&'static str>,
+}
+
+pub(super) struct Run<'a> {
+    pub(super) plan: Plan,
+    pub(super) template: &'a Template,
+    folder: PathBuf,
+    clock: Clock,
+    time: Simulation,
+    pub(super) shared: Shared,
+    pub(super) engine: Engine,
+    crashes: Rc<RefCell<Crashes>>,
+    rng: Rng,
+    /// Ids, with the number of their account.
+    pub(super) sources: Vec<(String, usize)>,
+    /// The next line of the script.
+    next: usize,
+    off: SignedDuration,
+    watermarks: BTreeMap<(String, &'static str), Timestamp>,
+    outcome: Outcome,
+    steps: u64,
+}
+
+/// Runs one seed; `told` prints everything that happens.
+///
+/// # Errors
+///
+/// The first law that it broke.
+pub fn run(seed: u64, template: &Template, told: bool) -> Result<Outcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let folder = template.folder();
+    let result = runtime.block_on(async {
+        let mut run = Run::begin(seed, template, folder.path().to_owned(), told).await;
+        let verdict = run.whole().await;
+        let world = run.shared.world();
+        run.outcome.digest = world.trace.digest();
+        match verdict {
+            Ok(()) => Ok(run.outcome.clone()),
+            Err(what) => Err(Failure {
+                seed,
+                what,
+                trace: world.trace.last(),
+            }),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+impl<'a> Run<'a> {
+    async fn begin(seed: u64, template: &'a Template, folder: PathBuf, told: bool) -> Self {
+        let plan = Plan::of(seed);
+        let (clock, time) = Clock::simulated(plan.start);
+        let mut trace = Trace::new(told);
+        trace.note(plan.start, || format!("seed {seed}: {}", plan.summary()));
+        let shared = Shared::new(World::new(&plan, trace), clock.clone());
+        let database = template.database(&folder, 0);
+        let engine = Engine::start(&plan, &database, template.vault(), &clock, &shared, 0).await;
+        let rng = Rng::new(plan.way ^ 0xd1ce);
+        let crashes = Crashes {
+            rng: Rng::new(plan.way ^ 0xdead),
+            percent: plan.crash_percent,
+            passed: BTreeMap::new(),
+            struck: None,
+        };
+        let mut run = Self {
+            plan,
+            template,
+            folder,
+            clock,
+            time,
+            shared,
+            engine,
+            crashes: Rc::new(RefCell::new(crashes)),
+            rng,
+            sources: Vec::new(),
+            next: 0,
+            off: SignedDuration::ZERO,
+            watermarks: BTreeMap::new(),
+            outcome: Outcome {
+                lives: 1,
+                ..Outcome::default()
+            },
+            steps: 0,
+        };
+        run.declare().await;
+        run
+    }
+
+    async fn whole(&mut self) -> Result<(), String> {
+        let crashes = Rc::clone(&self.crashes);
+        let _watch = crash::watch(move |label| crashes.borrow_mut().passes(label));
+        let ends = self.plan.trouble;
+        self.until(|run| run.elapsed() >= ends).await?;
+        self.make_peace();
+        self.settle().await?;
+        let crashes = self.crashes.borrow();
+        self.outcome.passed.clone_from(&crashes.passed);
+        Ok(())
+    }
+
+    fn elapsed(&self) -> SignedDuration {
+        SignedDuration::try_from(self.clock.monotonic()).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// The true time.
+    fn now(&self) -> Timestamp {
+        self.plan.start + self.elapsed()
+    }
+
+    fn note(&self, what: impl FnOnce() -> String) {
+        let now = self.now();
+        self.shared.world().trace.note(now, what);
+    }
+
+    /// Faults end, clocks are right, limits are wide, and no row comes any more.
+    fn make_peace(&mut self) {
+        self.note(|| "peace".to_owned());
+        self.crashes.borrow_mut().percent = 0.0;
+        self.off = SignedDuration::ZERO;
+        self.time.step_to(self.now());
+        self.next = self.plan.script.len();
+        let mut world = self.shared.world();
+        world.peace = true;
+        for account in &mut world.accounts {
+            account.daily_limit = u64::MAX;
+        }
+        drop(world);
+        self.engine.rouse();
+    }
+
+    /// Goes on until everything is delivered, and some polls longer to see that nothing more comes.
+    async fn settle(&mut self) -> Result<(), String> {
+        // Sources whose secret was replaced and never written anew get it now.
+        for number in 0..self.plan.accounts.len() {
+            self.rotate(number).await;
+        }
+        let first = day(self.plan.start_from);
+        let quiet = self.elapsed();
+        let beat = self.plan.poll_interval.max(SignedDuration::from_mins(15));
+        let patience = SignedDuration::from_hours(4 * 24) + self.plan.sweep_interval * 12 + beat * 60;
+        let mut paid_since: Option<SignedDuration> = None;
+        loop {
+            let until = self.elapsed() + beat;
+            self.until(|run| run.elapsed() >= until).await?;
+            self.watermarks().await?;
+            let owed = Owed::of(&self.shared.world(), &self.sources, first, self.now());
+            let paid = self.compare(&owed)?;
+            if paid.is_ok() {
+                let since = *paid_since.get_or_insert(self.elapsed());
+                let enough = self.plan.sweep_interval.max(beat) * 2;
+                if self.elapsed() - since >= enough {
+                    self.outcome.rows = owed.rows();
+                    return self.finish();
+                }
+            } else {
+                paid_since = None;
+            }
+            if self.elapsed() - quiet > patience {
+                return Err(format!(
+                    "rows are lost: so long after everything is quiet they are not delivered\n{}{}",
+                    paid.err().unwrap_or_default(),
+                    self.feeds().await
+                ));
+            }
+        }
+    }
+
+    /// Holds what was delivered against what is owed. The outer error is a row too many, which nothing can repair.
+    fn compare(&self, owed: &Owed) -> Result<Result<(), String>, String> {
+        let world = self.shared.world();
+        if let Some(wrong) = world.receiver.wrong.iter().chain(&world.channel.wrong).next() {
+            return Err(wrong.clone());
+        }
+        let mut all = vec![("the receiver", world.receiver.events.clone())];
+        if self.plan.file {
+            let bytes = std::fs::read(self.folder.join("out").join("lake")).unwrap_or_default();
+            all.push(("the file", check::file(&bytes)?));
+        }
+        let other = all.get(1).map(|(_, events)| events.as_slice());
+        let mut missing = String::new();
+        for (at, (name, events)) in all.iter().enumerate() {
+            if let Some(wrong) = check::unsound(events, other.filter(|_| at == 0)) {
+                return Err(format!("{name}: {wrong}"));
+            }
+            let counts = check::counts(events);
+            let surplus = owed.surplus(&counts);
+            if !surplus.is_empty() {
+                let rows = check::describe(&world, &self.sources, &surplus);
+                return Err(format!("rows are doubled at {name}\n{rows}"));
+            }
+            if !owed.is_paid(&counts) {
+                let rows = check::describe(&world, &self.sources, &owed.lost(&counts));
+                let _ = write!(missing, "missing at {name}:\n{rows}");
+            }
+        }
+        Ok(if missing.is_empty() { Ok(()) } else { Err(missing) })
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        let world = self.shared.world();
+        self.outcome.notices = world.channel.count();
+        let jumps = self
+            .plan
+            .script
+            .iter()
+            .any(|(_, event)| matches!(event, Event::ClockOff(_)));
+        for ((account, day), spent) in &world.spent {
+            let over = spent.saturating_sub(self.plan.daily_budget);
+            self.outcome.over_budget = self.outcome.over_budget.max(over);
+            // A wall clock that jumps makes days of its own.
+            if over > OVERSHOOT && !jumps {
+                return Err(format!(
+                    "the budget was not kept: account{account} was asked {spent} times on {day}, {} allowed",
+                    self.plan.daily_budget
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds that no watermark moved back.
+    async fn watermarks(&mut self) -> Result<(), String> {
+        for (source, _) in &self.sources {
+            for feed in self
+                .engine
+                .store
+                .feed_rows(source)
+                .await
+                .map_err(|error| error.to_string())?
+            {
+                let key = (source.clone(), feed.log_type.as_str());
+                let before = self.watermarks.insert(key, feed.watermark);
+                if before.is_some_and(|before| before > feed.watermark) {
+                    return Err(format!(
+                        "the watermark of {source}/{} moved back from {before:?} to {}",
+                        feed.log_type, feed.watermark
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn feeds(&self) -> String {
+        let mut text = String::new();
+        for (source, _) in &self.sources {
+            let rows = self.engine.store.feed_rows(source).await;
+            let _ = writeln!(text, "{rows:#?}");
+        }
+        text
+    }
+
+    /// Lets things happen until `enough`.
+    async fn until(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), String> {
+        while !enough(self) {
+            self.steps += 1;
+            if self.steps > MOST_STEPS {
+                return Err("the engine does not come to rest".to_owned());
+            }
+            self.happenings().await?;
+            self.shared.world().arrivals(self.clock.monotonic());
+            let ready = self.engine.ready();
+            if ready.is_empty() {
+                if self.engine.is_stopped() {
+                    self.start_again("restarted").await?;
+                    continue;
+                }
+                self.pass().await?;
+                continue;
+            }
+            let runner = ready[self.rng.index(ready.len())];
+            self.move_on(runner).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_on(&mut self, runner: usize) -> Result<(), String> {
+        let wakers = self.engine.wakers().into_iter();
+        let mut woken: Vec<_> = wakers
+            .map(|(name, notify)| {
+                let mut woken = Box::pin(notify.notified_owned());
+                woken.as_mut().enable();
+                (name, woken)
+            })
+            .collect();
+        let crashes = Rc::clone(&self.crashes);
+        let step = self
+            .engine
+            .drive(runner, || crashes.borrow().struck.is_some())
+            .await;
+        if step == Step::Struck {
+            let label = self.crashes.borrow_mut().struck.take().unwrap_or_default();
+            let worker = self.engine.name(runner);
+            self.note(|| format!("{worker} dies at {label}"));
+            self.outcome.died_at.insert(label);
+            drop(woken);
+            return self.start_again("died").await;
+        }
+        for (name, woken) in &mut woken {
+            let woke = poll_fn(|context| Poll::Ready(woken.as_mut().poll(context).is_ready())).await;
+            // A wake that is lost costs one beat.
+            if woke && !self.rng.percent(3.0) {
+                self.engine.wake(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody can move: time does.
+    async fn pass(&mut self) -> Result<(), String> {
+        if self.outcome.lives < MOST_LIVES
+            && self.rng.percent(self.plan.kill_percent)
+            && !self.shared.world().peace
+        {
+            self.note(|| "killed".to_owned());
+            return self.start_again("killed").await;
+        }
+        if self.rng.percent(5.0) {
+            self.watermarks().await?;
+        }
+        let monotonic = self.clock.monotonic();
+        let request = self.shared.world().next_due();
+        let scripted = self
+            .plan
+            .script
+            .get(self.next)
+            .map(|(at, _)| Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
+        let step = [
+            request.map(|due| due.saturating_sub(monotonic)),
+            scripted,
+            self.engine.next_due(),
+            self.time.next_wake(),
+            // Nobody waits for ever: there is always the beat.
+            Some(Duration::try_from(self.plan.poll_interval).unwrap_or_default()),
+        ];
+        let step = step.into_iter().flatten().min().unwrap_or_default();
+        // What is due by the wall clock may be due at once, and yet not be for whoever waits on it.
+        self.time.advance(step.max(Duration::from_millis(1)));
+        let rng = &mut self.rng;
+        self.engine.look(|| rng.percent(5.0));
+        Ok(())
+    }
+
+    /// What the script says for now.
+    async fn happenings(&mut self) -> Result<(), String> {
+        while let Some((at, event)) = self.plan.script.get(self.next).copied() {
+            if at > self.now() {
+                return Ok(());
+            }
+            self.next += 1;
+            self.note(|| format!("{event:?}"));
+            match event {
+                Event::Row(account, row) => {
+                    self.shared.world().accounts[account].add(row.report, row.at, row.key, row.timed);
+                }
+                Event::ClockOff(off) => {
+                    self.off = off;
+                    self.time.step_to(self.now() + off);
+                    // A due time may now lie far ahead; the idle beat looks all the same.
+                    self.engine.rouse();
+                }
+                Event::Form(account, form) => self.shared.world().accounts[account].form = form,
+                Event::Revoke(account) => {
+                    let mut world = self.shared.world();
+                    "secret-2".clone_into(&mut world.accounts[account].secret);
+                    world.accounts[account].void_tokens();
+                }
+                Event::Restore(account) => {
+                    "secret-1".clone_into(&mut self.shared.world().accounts[account].secret);
+                }
+                Event::Rotate(account) => self.rotate(account).await,
+                Event::Restart => self.engine.stop(),
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine dies as it is, and another one starts on what is in the files.
+    async fn start_again(&mut self, how: &str) -> Result<(), String> {
+        let life = self.outcome.lives;
+        self.outcome.lives += 1;
+        // The old one's connections may still be open: the new one goes on with a copy of the bytes as they are now.
+        let database = Template::copy(&self.folder, life - 1, life);
+        let engine = Engine::start(
+            &self.plan,
+            &database,
+            self.template.vault(),
+            &self.clock,
+            &self.shared,
+            life,
+        )
+        .await;
+        if self.outcome.lives >= MOST_LIVES {
+            self.crashes.borrow_mut().percent = 0.0;
+        }
+        self.note(|| format!("{how}: life {life} begins"));
+        drop(std::mem::replace(&mut self.engine, engine));
+        Template::forget(&self.folder, life - 1);
+        self.watermarks().await
+    }
+}
+
+impl Crashes {
+    fn passes(&mut self, label: &'static str) -> bool {
+        *self.passed.entry(label).or_default() += 1;
+        let strikes = self.struck.is_none() && self.rng.percent(self.percent);
+        if strikes {
+            self.struck = Some(label);
+        }
+        strikes
+    }
+}
