@@ -1,6 +1,7 @@
 //! Registry pages, rendered from the schema.
 //!
-//! The layout is the one that registries read: `index.md`, `resources/<name>.md` and so on, with front matter, where `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
+//! The layout is the one that registries read: `index.md`, `resources/<name>.md` and so on, with front matter, where
+//! `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
 //! `provider/provider.tf`, `resources/<type>/resource.tf`, `resources/<type>/import.sh`,
 //! `resources/<type>/import-by-string-id.tf`, `data-sources/<type>/data-source.tf`,
 //! `ephemeral-resources/<type>/ephemeral-resource.tf`, `list-resources/<type>/list-resource.tfquery.hcl`,
