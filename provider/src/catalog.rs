@@ -17,8 +17,8 @@ use tfplug::{
     private::Private,
     provider::Context,
     resource::{
-        CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, Resource, StateResponse,
-        UpdateRequest,
+        CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, Resource, ResourceWithImport,
+        ResourceWithModifyPlan, ResourceWithValidate, StateResponse, UpdateRequest,
     },
     schema::{Attribute, Kind, Schema},
     value::Value,
@@ -119,9 +119,7 @@ impl<S: Spec> Catalog<S> {
 
     /// Takes what the engine holds after a write.
     fn written(&self, view: &View<S>, response: &mut StateResponse) {
-        response
-            .private
-            .set(APPLIED, view.credential_fingerprint.as_deref());
+        remember(view, &mut response.private);
         Self::warn_of_consent(view, &mut response.diagnostics);
         response.state = Some(self.state(view));
     }
@@ -185,72 +183,14 @@ impl<S: Spec> Catalog<S> {
 
 #[async_trait]
 impl<S: Spec> Resource<Engine> for Catalog<S> {
+    type Model = Value;
+
     fn type_name(&self) -> &str {
         self.type_name
     }
 
     fn schema(&self) -> Schema {
         self.compiled().clone()
-    }
-
-    async fn validate(&self, _: &Context<Engine>, config: &Value, diagnostics: &mut Diagnostics) {
-        judge::judge::<S>(self.attributes(), config, None, diagnostics);
-    }
-
-    async fn modify_plan(
-        &self,
-        context: &Context<Engine>,
-        request: PlanRequest<'_>,
-        response: &mut PlanResponse,
-    ) {
-        judge::judge::<S>(
-            self.attributes(),
-            request.config,
-            Some(request.prior),
-            &mut response.diagnostics,
-        );
-        if request.is_create() || response.diagnostics.has_errors() {
-            return;
-        }
-        if request.prior.get(AUTHORIZATION) != response.plan.get(AUTHORIZATION) {
-            // Of a source that takes up the one kind of authorization, or the other.
-            response.plan.set_attribute(AUTHORIZATION_URL, Value::Unknown);
-        }
-        let known = Known {
-            attributes: self.attributes(),
-            version: self.version,
-            prior: request.prior,
-            config: request.config,
-            plan: &response.plan,
-            applied: request.private.get(APPLIED),
-            stored: request.prior.get(FINGERPRINT).as_str(),
-        };
-        let keep = match secrets::question(&known) {
-            Question::Keep => true,
-            Question::Send => false,
-            Question::Compare(candidates) => {
-                let id = request.prior.get(ID).as_str().unwrap_or_default();
-                match context.data().map(AsRef::as_ref) {
-                    Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
-                        Ok(all) => all,
-                        Err(error) => {
-                            self.fails(
-                                &error,
-                                "compare the secrets of",
-                                request.config,
-                                &mut response.diagnostics,
-                            );
-                            return;
-                        }
-                    },
-                    // Without the engine nobody can tell, so the plan leaves it open.
-                    Some(Engine::Unknown) | None => false,
-                }
-            }
-        };
-        if !keep {
-            response.plan.set_attribute(FINGERPRINT, Value::Unknown);
-        }
     }
 
     async fn create(
@@ -345,7 +285,77 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
             self.fails(&error, "delete", &Value::Null, diagnostics);
         }
     }
+}
 
+#[async_trait]
+impl<S: Spec> ResourceWithValidate<Engine> for Catalog<S> {
+    async fn validate(&self, _: &Context<Engine>, config: &Value, diagnostics: &mut Diagnostics) {
+        judge::judge::<S>(self.attributes(), config, None, diagnostics);
+    }
+}
+
+#[async_trait]
+impl<S: Spec> ResourceWithModifyPlan<Engine> for Catalog<S> {
+    async fn modify_plan(
+        &self,
+        context: &Context<Engine>,
+        request: PlanRequest<'_>,
+        response: &mut PlanResponse,
+    ) {
+        judge::judge::<S>(
+            self.attributes(),
+            request.config,
+            Some(request.prior.unwrap_or(&Value::Null)),
+            &mut response.diagnostics,
+        );
+        let Some(prior) = request.prior.filter(|_| !response.diagnostics.has_errors()) else {
+            return;
+        };
+        if prior.get(AUTHORIZATION) != response.plan.get(AUTHORIZATION) {
+            // Of a source that takes up the one kind of authorization, or the other.
+            response.plan.set_attribute(AUTHORIZATION_URL, Value::Unknown);
+        }
+        let applied = request.private.get(&APPLIED);
+        let known = Known {
+            attributes: self.attributes(),
+            version: self.version,
+            prior,
+            config: request.config,
+            plan: &response.plan,
+            applied: applied.as_deref(),
+            stored: prior.get(FINGERPRINT).as_str(),
+        };
+        let keep = match secrets::question(&known) {
+            Question::Keep => true,
+            Question::Send => false,
+            Question::Compare(candidates) => {
+                let id = prior.get(ID).as_str().unwrap_or_default();
+                match context.data().map(AsRef::as_ref) {
+                    Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
+                        Ok(all) => all,
+                        Err(error) => {
+                            self.fails(
+                                &error,
+                                "compare the secrets of",
+                                request.config,
+                                &mut response.diagnostics,
+                            );
+                            return;
+                        }
+                    },
+                    // Without the engine nobody can tell, so the plan leaves it open.
+                    Some(Engine::Unknown) | None => false,
+                }
+            }
+        };
+        if !keep {
+            response.plan.set_attribute(FINGERPRINT, Value::Unknown);
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Spec> ResourceWithImport<Engine> for Catalog<S> {
     async fn import(&self, context: &Context<Engine>, id: &str, response: &mut StateResponse) {
         let Some(client) = context
             .data()
@@ -364,11 +374,19 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
     }
 }
 
+/// Remembers the fingerprint that the engine shows.
+fn remember<S>(view: &View<S>, private: &mut Private) {
+    match &view.credential_fingerprint {
+        Some(fingerprint) => private.set(&APPLIED, fingerprint),
+        None => private.remove(&APPLIED),
+    }
+}
+
 /// Remembers the fingerprint with which a resource was imported, so that a later change of it is seen as one.
 fn remember_import<S>(state: &Value, view: &View<S>, private: &mut Private) {
     let as_known = state.get(FINGERPRINT).as_str() == view.credential_fingerprint.as_deref();
-    if private.get(APPLIED).is_none() && as_known {
-        private.set(APPLIED, view.credential_fingerprint.as_deref());
+    if private.get(&APPLIED).is_none() && as_known {
+        remember(view, private);
     }
 }
 

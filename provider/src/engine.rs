@@ -15,6 +15,8 @@ pub struct EngineSource;
 
 #[async_trait]
 impl DataSource<Engine> for EngineSource {
+    type Model = Value;
+
     fn type_name(&self) -> &'static str {
         "zoom_log_engine"
     }

@@ -3,12 +3,11 @@
 use std::{env, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
+use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, Spec, client::Client};
 use tfplug::{
-    data_source::DataSource,
     diagnostics::Diagnostics,
+    offers::Offers,
     provider::{ConfigureRequest, Provider},
-    resource::Resource,
     schema::{Attribute, Schema},
     value::Value,
 };
@@ -113,6 +112,7 @@ impl Engine {
 #[async_trait]
 impl Provider for Zoom {
     type Data = Engine;
+    type Model = Value;
 
     fn schema(&self) -> Schema {
         Schema::new([
@@ -168,24 +168,20 @@ impl Provider for Zoom {
         }
     }
 
-    fn resources(&self) -> Vec<Box<dyn Resource<Engine>>> {
-        vec![
-            Box::new(Catalog::<SourceSpec>::new(
-                "zoom_log_source",
-                "client_secret_version",
-            )),
-            Box::new(Catalog::<DestinationSpec>::new(
-                "zoom_log_destination",
-                "secrets_version",
-            )),
-            Box::new(Catalog::<AlarmChannelSpec>::new(
-                "zoom_log_alarm_channel",
-                "secrets_version",
-            )),
-        ]
+    fn offer(&self, offers: &mut Offers<Engine>) {
+        kept::<SourceSpec>(offers, "zoom_log_source", "client_secret_version");
+        kept::<DestinationSpec>(offers, "zoom_log_destination", "secrets_version");
+        kept::<AlarmChannelSpec>(offers, "zoom_log_alarm_channel", "secrets_version");
+        offers.data_source(EngineSource);
+        offers.data_source(SourceStatusSource);
     }
+}
 
-    fn data_sources(&self) -> Vec<Box<dyn DataSource<Engine>>> {
-        vec![Box::new(EngineSource), Box::new(SourceStatusSource)]
-    }
+/// Offers the resource for the objects that the engine keeps of a spec.
+fn kept<S: Spec>(offers: &mut Offers<Engine>, type_name: &'static str, version: &'static str) {
+    offers
+        .resource(Catalog::<S>::new(type_name, version))
+        .with_validate()
+        .with_modify_plan()
+        .with_import();
 }

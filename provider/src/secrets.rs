@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 
 use tfplug::{
     path::{Path, Step},
+    private::Key,
     schema::{Attribute, Kind},
     value::Value,
 };
 
 /// The key in private state under which the fingerprint of the last write stands.
-pub const APPLIED: &str = "applied_fingerprint";
+pub const APPLIED: Key<String> = Key::new("applied_fingerprint");
 
 /// One secret that a configuration can hold.
 #[derive(Debug)]

@@ -17,6 +17,8 @@ const ARGUMENT: &str = "source_id";
 
 #[async_trait]
 impl DataSource<Engine> for SourceStatusSource {
+    type Model = Value;
+
     fn type_name(&self) -> &'static str {
         "zoom_log_source_status"
     }

@@ -2,29 +2,18 @@
 
 use std::path::Path;
 
+use engine_api::SourceSpec;
 use terraform_provider_zoom::Zoom;
-use tfplug::{
-    provider::Provider,
-    schema::{Mode, Role, problems},
-    value::Value,
-};
+use tfplug::{schema::Mode, value::Value};
 
 #[test]
 fn every_schema_is_one_that_terraform_accepts() {
-    let provider = Zoom::new();
-    assert_eq!(problems(&provider.schema(), Role::Provider), Vec::<String>::new());
-    for resource in provider.resources() {
-        assert_eq!(problems(&resource.schema(), Role::Resource), Vec::<String>::new());
-    }
-    for source in provider.data_sources() {
-        assert_eq!(problems(&source.schema(), Role::DataSource), Vec::<String>::new());
-    }
+    assert_eq!(tfplug::offers::problems(&Zoom::new()), Vec::<String>::new());
 }
 
 #[test]
 fn the_source_has_the_attributes_of_its_spec() {
-    let provider = Zoom::new();
-    let source = provider.resources().swap_remove(0).schema();
+    let source = terraform_provider_zoom::schema::resource::<SourceSpec>();
     let attribute = |name: &str| source.attribute(name).unwrap().clone();
     assert_eq!(attribute("name").mode, Mode::Required);
     assert!(attribute("client_secret").write_only);

@@ -275,6 +275,13 @@ fn replace_inside(
     found: &mut BTreeSet<Path>,
 ) {
     static EMPTY: Entries = Entries::new();
+    if planned.is_unknown() {
+        // It may well turn out to be a change that replaces, and a plan cannot find that out only when it is applied.
+        if replaces_somewhere(inner) {
+            found.insert(path.clone());
+        }
+        return;
+    }
     let steps: Vec<Option<Step>> = match nesting {
         Nesting::Single => vec![None],
         Nesting::List => {
@@ -295,10 +302,7 @@ fn replace_inside(
         }
         Nesting::Set => {
             // The wire cannot name an element of a set, so the set as a whole is what replaces.
-            if inner
-                .iter()
-                .any(|attribute| !matches!(attribute.replace, Replace::Never))
-            {
+            if replaces_somewhere(inner) {
                 found.insert(path.clone());
             }
             return;
@@ -308,6 +312,9 @@ fn replace_inside(
         let step = step.as_ref();
         let at = |value| entries_of(child(value, step));
         path.extend(step);
+        if child(planned, step).is_unknown() && replaces_somewhere(inner) {
+            found.insert(path.clone());
+        }
         replace(
             inner,
             at(before).unwrap_or(&EMPTY),
@@ -318,6 +325,17 @@ fn replace_inside(
         );
         path.retract(step);
     }
+}
+
+/// Whether a change of one of these attributes, or of one in them, can replace the resource.
+fn replaces_somewhere(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let inside = match &attribute.kind {
+            Kind::Nested(_, inner) => replaces_somewhere(inner),
+            Kind::Plain(_) => false,
+        };
+        inside || !matches!(attribute.replace, Replace::Never)
+    })
 }
 
 /// Returns the object of nested attributes that `step` leads to; a single object has no step.

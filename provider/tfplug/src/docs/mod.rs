@@ -1,11 +1,13 @@
 //! Registry pages, rendered from the schema.
 //!
-//! The layout is the one that registries read: `index.md`, `resources/<name>.md`, `data-sources/<name>.md`, with front
-//! matter, where `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
+//! The layout is the one that registries read: `index.md`, `resources/<name>.md` and so on, with front matter, where
+//! `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
 //! `provider/provider.tf`, `resources/<type>/resource.tf`, `resources/<type>/import.sh`,
-//! `resources/<type>/import-by-string-id.tf`, `data-sources/<type>/data-source.tf`. What has no example has no such
-//! section.
+//! `resources/<type>/import-by-string-id.tf`, `data-sources/<type>/data-source.tf`,
+//! `ephemeral-resources/<type>/ephemeral-resource.tf`, `list-resources/<type>/list-resource.tfquery.hcl`,
+//! `actions/<type>/action.tf`, `functions/<name>/function.tf`. What has no example has no such section.
 
+mod function;
 mod page;
 
 #[cfg(test)]
@@ -17,7 +19,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::provider::Provider;
+use crate::{offers::Offers, provider::Provider, schema::Schema};
+
+/// The directories in which every page is generated.
+const GENERATED: [&str; 6] = [
+    "resources",
+    "data-sources",
+    "ephemeral-resources",
+    "list-resources",
+    "actions",
+    "functions",
+];
 
 /// The pages of a provider, by their path below the documentation's directory.
 pub type Pages = BTreeMap<PathBuf, String>;
@@ -29,6 +41,8 @@ pub type Pages = BTreeMap<PathBuf, String>;
 /// Where an example exists and cannot be read.
 pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Result<Pages> {
     let mut pages = Pages::new();
+    let mut offers = Offers::new();
+    provider.offer(&mut offers);
     pages.insert(
         PathBuf::from("index.md"),
         page::render(&page::Page {
@@ -40,33 +54,82 @@ pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Resu
             import_command: None,
         }),
     );
-    for resource in provider.resources() {
-        let type_name = resource.type_name();
+    for (type_name, parts) in &offers.resources {
         let directory = examples.join("resources").join(type_name);
         let page = page::render(&page::Page {
             title: format!("{type_name} Resource - {name}"),
             heading: format!("{type_name} (Resource)"),
-            schema: &resource.schema(),
+            schema: &parts.core.schema(),
             example: read(&directory.join("resource.tf"))?,
             import_block: read(&directory.join("import-by-string-id.tf"))?,
             import_command: read(&directory.join("import.sh"))?,
         });
         pages.insert(path_of("resources", name, type_name), page);
     }
-    for source in provider.data_sources() {
-        let type_name = source.type_name();
+    for (type_name, parts) in &offers.data_sources {
         let directory = examples.join("data-sources").join(type_name);
         let page = page::render(&page::Page {
             title: format!("{type_name} Data Source - {name}"),
             heading: format!("{type_name} (Data Source)"),
-            schema: &source.schema(),
+            schema: &parts.core.schema(),
             example: read(&directory.join("data-source.tf"))?,
             import_block: None,
             import_command: None,
         });
         pages.insert(path_of("data-sources", name, type_name), page);
     }
+    for (type_name, parts) in &offers.ephemerals {
+        let example = read(
+            &examples
+                .join("ephemeral-resources")
+                .join(type_name)
+                .join("ephemeral-resource.tf"),
+        )?;
+        let schema = parts.core.schema();
+        let page = plain_page(type_name, "Ephemeral Resource", name, &schema, example);
+        pages.insert(path_of("ephemeral-resources", name, type_name), page);
+    }
+    for (type_name, parts) in &offers.resources {
+        let Some(list) = &parts.list else { continue };
+        let example = read(
+            &examples
+                .join("list-resources")
+                .join(type_name)
+                .join("list-resource.tfquery.hcl"),
+        )?;
+        let schema = list.list.schema();
+        let page = plain_page(type_name, "List Resource", name, &schema, example);
+        pages.insert(path_of("list-resources", name, type_name), page);
+    }
+    for (type_name, parts) in &offers.actions {
+        let example = read(&examples.join("actions").join(type_name).join("action.tf"))?;
+        let page = plain_page(type_name, "Action", name, &parts.core.schema(), example);
+        pages.insert(path_of("actions", name, type_name), page);
+    }
+    for (function, parts) in &offers.functions {
+        let example = read(&examples.join("functions").join(function).join("function.tf"))?;
+        let page = function::render(function, name, &parts.core.signature(), example.as_deref());
+        pages.insert(Path::new("functions").join(format!("{function}.md")), page);
+    }
     Ok(pages)
+}
+
+/// Renders the page of something that has no import.
+fn plain_page(
+    type_name: &str,
+    what: &str,
+    provider: &str,
+    schema: &Schema,
+    example: Option<String>,
+) -> String {
+    page::render(&page::Page {
+        title: format!("{type_name} {what} - {provider}"),
+        heading: format!("{type_name} ({what})"),
+        schema,
+        example,
+        import_block: None,
+        import_command: None,
+    })
 }
 
 /// Writes pages below `out`. Other files there are left alone.
@@ -100,7 +163,7 @@ pub fn differences(pages: &Pages, out: &Path) -> io::Result<Vec<String>> {
             Some(_) => {}
         }
     }
-    for directory in ["resources", "data-sources"] {
+    for directory in GENERATED {
         let entries = match fs::read_dir(out.join(directory)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

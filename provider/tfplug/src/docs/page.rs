@@ -187,7 +187,7 @@ fn kind_words(kind: &Kind) -> String {
     }
 }
 
-fn type_words(ty: &Type) -> String {
+pub(super) fn type_words(ty: &Type) -> String {
     match ty {
         Type::Bool => "Boolean".to_owned(),
         Type::Number => "Number".to_owned(),
@@ -238,11 +238,11 @@ fn literal(value: &Value) -> String {
 }
 
 /// Puts Markdown on one line.
-fn line(markdown: &str) -> String {
+pub(super) fn line(markdown: &str) -> String {
     markdown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Takes the marks of code and emphasis out, for the front matter.
-fn plain(markdown: &str) -> String {
+pub(super) fn plain(markdown: &str) -> String {
     markdown.replace(['`', '*'], "")
 }

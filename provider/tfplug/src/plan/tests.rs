@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{rules, value::Type};
+use crate::{conformance::rules, value::Type};
 
 fn schema() -> Schema {
     Schema::new([

@@ -31,6 +31,24 @@ pub enum Kind {
     Nested(Nesting, Vec<Attribute>),
 }
 
+impl Kind {
+    /// Returns the type of its values.
+    pub fn ty(&self) -> Type {
+        match self {
+            Self::Plain(ty) => ty.clone(),
+            Self::Nested(nesting, attributes) => {
+                let object = object_type(attributes);
+                match nesting {
+                    Nesting::Single => object,
+                    Nesting::List => Type::list(object),
+                    Nesting::Set => Type::set(object),
+                    Nesting::Map => Type::map(object),
+                }
+            }
+        }
+    }
+}
+
 /// Who sets an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -134,7 +152,7 @@ pub struct Attribute {
 impl Attribute {
     /// Returns an optional attribute of a type.
     pub fn plain(name: impl Into<String>, ty: Type) -> Self {
-        Self::new(name, Kind::Plain(ty))
+        Self::of_kind(name, Kind::Plain(ty))
     }
 
     /// Returns an optional attribute of text.
@@ -163,10 +181,11 @@ impl Attribute {
         nesting: Nesting,
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> Self {
-        Self::new(name, Kind::Nested(nesting, attributes.into_iter().collect()))
+        Self::of_kind(name, Kind::Nested(nesting, attributes.into_iter().collect()))
     }
 
-    fn new(name: impl Into<String>, kind: Kind) -> Self {
+    /// Returns an optional attribute of a kind.
+    pub fn of_kind(name: impl Into<String>, kind: Kind) -> Self {
         Self {
             name: name.into(),
             kind,
@@ -195,6 +214,13 @@ impl Attribute {
     #[must_use]
     pub fn required(mut self) -> Self {
         self.mode = Mode::Required;
+        self
+    }
+
+    /// The configuration may set it. Attributes are so until something else is said.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.mode = Mode::Optional;
         self
     }
 
@@ -299,18 +325,7 @@ impl Attribute {
 
     /// Returns the type of its values.
     pub fn ty(&self) -> Type {
-        match &self.kind {
-            Kind::Plain(ty) => ty.clone(),
-            Kind::Nested(nesting, attributes) => {
-                let object = object_type(attributes);
-                match nesting {
-                    Nesting::Single => object,
-                    Nesting::List => Type::list(object),
-                    Nesting::Set => Type::set(object),
-                    Nesting::Map => Type::map(object),
-                }
-            }
-        }
+        self.kind.ty()
     }
 
     /// Returns whether the provider may set it.

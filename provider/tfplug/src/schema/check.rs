@@ -16,6 +16,12 @@ pub enum Role {
     Resource,
     /// A data source.
     DataSource,
+    /// An ephemeral resource.
+    Ephemeral,
+    /// The `config` block of a list resource.
+    List,
+    /// An action.
+    Action,
 }
 
 /// Names that Terraform's language keeps for itself in a resource.
@@ -40,8 +46,10 @@ pub fn problems(schema: &Schema, role: Role) -> Vec<String> {
     }
     for attribute in &schema.attributes {
         let reserved: &[&str] = match role {
-            Role::Resource | Role::DataSource => &RESERVED,
+            Role::Resource | Role::DataSource | Role::Ephemeral => &RESERVED,
             Role::Provider => &["alias", "version"],
+            // Their attributes stand in a `config` block of their own.
+            Role::List | Role::Action => &[],
         };
         if reserved.contains(&attribute.name.as_str()) {
             check.say("S13", &attribute.name, "the name is kept by Terraform's language");
@@ -100,8 +108,12 @@ impl Check {
             if attribute.is_computed() {
                 self.say("S13", place, "a write-only attribute is not computed");
             }
-            if self.role != Role::Resource {
-                self.say("S13", place, "only resources have write-only attributes");
+            if !matches!(self.role, Role::Resource | Role::Action) {
+                self.say(
+                    "S13",
+                    place,
+                    "only resources and actions have write-only attributes",
+                );
             }
             if around.in_set {
                 self.say("S7", place, "an element of a set has no write-only attributes");
@@ -121,11 +133,11 @@ impl Check {
                     "an attribute with a default is optional and computed",
                 );
             }
-            if self.role == Role::Provider {
+            if self.role != Role::Resource {
                 self.say(
                     "S14",
                     place,
-                    "a provider's configuration has no defaults, since it has no plan",
+                    "only resources have defaults, since only they have a plan",
                 );
             }
             if around.in_set {
@@ -140,6 +152,13 @@ impl Check {
             } else if !default.is_wholly_known() || default.is_null() {
                 self.say("S14", place, "a default is known and not null");
             }
+        }
+        if attribute.mode == Mode::OptionalComputed && attribute.default.is_none() && around.in_set {
+            self.say(
+                "S16",
+                place,
+                "in an element of a set, what is computed where it is not configured makes it look like another element",
+            );
         }
         if attribute.same.is_some() && around.in_set {
             self.say(

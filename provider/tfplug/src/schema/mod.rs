@@ -6,6 +6,7 @@
 
 mod attribute;
 mod check;
+mod generate;
 mod validators;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use attribute::{
     Attribute, AttributePlan, Computed, Kind, Mode, Modifier, Nesting, Replace, ReplaceQuestion, Same,
 };
 pub use check::{Role, problems};
+pub(crate) use generate::generated;
 pub use validators::{Validator, between, length, matches_rule, one_of, size};
 
 /// The schema of a provider, resource or data source.
@@ -123,6 +125,22 @@ impl Schema {
     }
 }
 
+/// A schema with its type, made once.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) schema: Schema,
+    pub(crate) ty: Type,
+}
+
+impl Compiled {
+    pub(crate) fn new(schema: Schema) -> Self {
+        Self {
+            ty: schema.ty(),
+            schema,
+        }
+    }
+}
+
 /// Returns the object type of values with these attributes.
 pub(crate) fn object_type(attributes: &[Attribute]) -> Type {
     Type::object(
@@ -148,6 +166,7 @@ fn null_write_only(attributes: &[Attribute], value: &mut Value) {
             continue;
         };
         if attribute.write_only {
+            entry.wipe();
             *entry = Value::Null;
         } else if let Kind::Nested(_, inner) = &attribute.kind {
             each_object(entry, &mut |object| null_write_only(inner, object));

@@ -41,6 +41,11 @@ fn what_terraform_would_reject_is_found() {
     check(set(Attribute::plain("any", Type::Dynamic)), Role::Resource, "S7");
     check(set(Attribute::string("d").default("x")), Role::Resource, "S14");
     check(
+        set(Attribute::string("c").optional_computed()),
+        Role::Resource,
+        "S16",
+    );
+    check(
         set(Attribute::string("d").same_if(|_, _| true)),
         Role::Resource,
         "S15",

@@ -1,23 +1,18 @@
 //! Between wire messages and the types of this crate.
 
+use std::time::SystemTime;
+
 use crate::{
     diagnostics::{Diagnostics, Severity},
-    log,
+    function::Parameter,
+    identity::IdentitySchema,
+    offers::Signature,
     path::{Path, Step},
+    provider::{Deferred, Reason},
     schema::{Attribute, Kind, Mode, Nesting, Schema},
     value::{Type, Value},
     wire::tfplugin6 as wire,
 };
-
-/// What this server can do.
-pub(super) fn capabilities() -> wire::ServerCapabilities {
-    wire::ServerCapabilities {
-        plan_destroy: true,
-        get_provider_schema_optional: true,
-        move_resource_state: false,
-        generate_resource_config: false,
-    }
-}
 
 /// Reads a value, or says that it cannot be read. Nothing at all is null.
 pub(super) fn decode(
@@ -76,23 +71,22 @@ pub(super) fn null() -> wire::DynamicValue {
     }
 }
 
-/// Takes the outcome of the author's code, or reports its panic.
-pub(super) fn report_panic<T>(
-    doing: &str,
-    caught: Result<T, String>,
-    diagnostics: &mut Diagnostics,
-) -> Option<T> {
-    match caught {
-        Ok(value) => Some(value),
-        Err(note) => {
-            log::error("panicked", &[("while", doing)]);
-            diagnostics.error(
-                "Provider bug",
-                format!("The provider panicked while {doing}: {note}. This is a bug in the provider. Please report it."),
-            );
-            None
+/// Writes that an operation waits.
+pub(super) fn deferred(deferred: Option<Deferred>) -> Option<wire::Deferred> {
+    use wire::deferred::Reason as Wire;
+    deferred.map(|Deferred(reason)| wire::Deferred {
+        reason: match reason {
+            Reason::ResourceConfigUnknown => Wire::ResourceConfigUnknown,
+            Reason::ProviderConfigUnknown => Wire::ProviderConfigUnknown,
+            Reason::AbsentPrerequisite => Wire::AbsentPrereq,
         }
-    }
+        .into(),
+    })
+}
+
+/// Writes an instant.
+pub(super) fn timestamp(instant: SystemTime) -> prost_types::Timestamp {
+    instant.into()
 }
 
 /// Writes diagnostics.
@@ -203,6 +197,47 @@ fn object(nesting: Nesting, inner: &[Attribute], alone: bool) -> wire::schema::O
         attributes: attributes(inner, alone),
         nesting: nesting.into(),
         ..Default::default()
+    }
+}
+
+/// Writes the schema of identities.
+pub(super) fn identity_schema(schema: &IdentitySchema) -> wire::ResourceIdentitySchema {
+    wire::ResourceIdentitySchema {
+        version: schema.version,
+        identity_attributes: schema
+            .attributes
+            .iter()
+            .map(|attribute| wire::resource_identity_schema::IdentityAttribute {
+                name: attribute.name.clone(),
+                r#type: attribute.ty.to_json().into_bytes(),
+                required_for_import: attribute.required_for_import,
+                optional_for_import: !attribute.required_for_import,
+                description: attribute.description.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// Writes what a function is.
+pub(super) fn function(signature: &Signature) -> wire::Function {
+    let parameter = |parameter: &Parameter| wire::function::Parameter {
+        name: parameter.name.clone(),
+        r#type: parameter.ty.to_json().into_bytes(),
+        allow_null_value: parameter.nullable,
+        allow_unknown_values: parameter.unknown,
+        description: parameter.description.clone(),
+        description_kind: wire::StringKind::Markdown.into(),
+    };
+    wire::Function {
+        parameters: signature.parameters.iter().map(parameter).collect(),
+        variadic_parameter: signature.variadic.as_ref().map(parameter),
+        r#return: Some(wire::function::Return {
+            r#type: signature.returns.to_json().into_bytes(),
+        }),
+        summary: signature.summary.clone(),
+        description: signature.description.clone(),
+        description_kind: wire::StringKind::Markdown.into(),
+        deprecation_message: signature.deprecation.clone().unwrap_or_default(),
     }
 }
 

@@ -1,117 +1,62 @@
-//! The operations on managed resources.
+//! The operations on managed resources while they live: read, plan, apply.
 
 use std::collections::BTreeSet;
 
-use super::{Compiled, Inner, caught, convert, refuse_write_only, run_validators};
+use super::{Inner, begin::Begun, convert, identity::Leave};
 use crate::{
+    conformance::rules,
     diagnostics::Diagnostics,
     log,
+    offers::{Given, Managed},
     path::Path,
     plan,
-    private::Private,
-    provider::Provider,
-    resource::{
-        CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, StateResponse, StoredState,
-        UpdateRequest, UpgradeRequest,
-    },
-    rules,
+    private::{Key, Private},
+    provider::{Deferred, Provider},
+    resource::{PlanResponse, StateResponse},
+    schema::{Compiled, Schema},
     value::Value,
     wire::tfplugin6 as wire,
 };
+
+/// Remembered from an import until the read that follows it, which may complete the identity.
+pub(super) const IMPORTED: Key<bool> = Key::new(".imported");
+
+/// Null, where there is nothing to give.
+static NOTHING: Value = Value::Null;
+
+/// What an operation answers beside its diagnostics.
+struct Answer {
+    state: Option<wire::DynamicValue>,
+    private: Vec<u8>,
+    identity: Option<wire::ResourceIdentityData>,
+    deferred: Option<Deferred>,
+    replace: BTreeSet<Path>,
+}
+
+impl Answer {
+    /// Returns what is answered as long as nothing was done: what the host knows already.
+    fn unchanged(private: &[u8], identity: Option<&wire::ResourceIdentityData>) -> Self {
+        Self {
+            state: None,
+            private: private.to_vec(),
+            identity: identity.cloned(),
+            deferred: None,
+            replace: BTreeSet::new(),
+        }
+    }
+}
 
 impl<P: Provider> Inner<P> {
     pub(super) async fn validate_resource(
         &self,
         request: wire::validate_resource_config::Request,
     ) -> wire::validate_resource_config::Response {
-        let mut diagnostics = Diagnostics::new();
-        self.validate_resource_into(&request, &mut diagnostics).await;
+        // A host that does not say what it can do is one that cannot.
+        let client = Some(request.client_capabilities.unwrap_or_default());
+        let (name, config) = (&request.type_name, request.config.as_ref());
         wire::validate_resource_config::Response {
-            diagnostics: convert::diagnostics(diagnostics),
+            diagnostics: self.validate(&self.offers.resources, name, config, client).await,
         }
-    }
-
-    async fn validate_resource_into(
-        &self,
-        request: &wire::validate_resource_config::Request,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<()> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let config = convert::decode(
-            request.config.as_ref(),
-            &compiled.ty,
-            "configuration",
-            diagnostics,
-        )?;
-        let context = self.context(request.client_capabilities);
-        if !context.client().write_only {
-            refuse_write_only(&compiled.schema, &config, diagnostics);
-        }
-        run_validators(&compiled.schema.attributes, &config, diagnostics);
-        let caught = caught::run(resource.validate(&context, &config, diagnostics)).await;
-        convert::report_panic("validating a configuration", caught, diagnostics)
-    }
-
-    pub(super) async fn upgrade_resource(
-        &self,
-        request: wire::upgrade_resource_state::Request,
-    ) -> wire::upgrade_resource_state::Response {
-        let mut diagnostics = Diagnostics::new();
-        let state = self.upgrade_resource_into(&request, &mut diagnostics).await;
-        wire::upgrade_resource_state::Response {
-            upgraded_state: Some(state.unwrap_or_else(convert::null)),
-            diagnostics: convert::diagnostics(diagnostics),
-        }
-    }
-
-    async fn upgrade_resource_into(
-        &self,
-        request: &wire::upgrade_resource_state::Request,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<wire::DynamicValue> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let stored = request
-            .raw_state
-            .as_ref()
-            .map(|raw| raw.json.as_slice())
-            .unwrap_or_default();
-        if stored.is_empty() {
-            diagnostics.error(
-                "State cannot be read",
-                "The state was written by a Terraform before 0.12 and has no form that this provider reads.",
-            );
-            return None;
-        }
-        let state = if request.version == compiled.schema.version {
-            match Value::from_stored_json(stored, &compiled.ty) {
-                Ok(state) => state,
-                Err(error) => {
-                    diagnostics.error(
-                        "State cannot be read",
-                        format!("The stored state does not fit the provider's schema: {error}."),
-                    );
-                    return None;
-                }
-            }
-        } else {
-            let upgrade = UpgradeRequest {
-                version: request.version,
-                stored: StoredState(stored),
-            };
-            let mut response = StateResponse::default();
-            let caught = caught::run(resource.upgrade(upgrade, &mut response)).await;
-            diagnostics.extend(response.diagnostics);
-            convert::report_panic("upgrading a state", caught, diagnostics)?;
-            response.state?
-        };
-        Some(finish(
-            compiled,
-            &request.type_name,
-            "upgraded",
-            state,
-            ["U2", "U1", "U3"],
-            diagnostics,
-        ))
     }
 
     pub(super) async fn read_resource(
@@ -119,57 +64,80 @@ impl<P: Provider> Inner<P> {
         request: wire::read_resource::Request,
     ) -> wire::read_resource::Response {
         let mut diagnostics = Diagnostics::new();
-        let mut private = Private::read(&request.private);
-        let state = self
-            .read_resource_into(&request, &mut private, &mut diagnostics)
-            .await;
+        let mut answer = Answer::unchanged(&request.private, request.current_identity.as_ref());
+        self.read_into(&request, &mut answer, &mut diagnostics).await;
         wire::read_resource::Response {
-            new_state: Some(state.unwrap_or_else(convert::null)),
+            new_state: Some(answer.state.unwrap_or_else(convert::null)),
             diagnostics: convert::diagnostics(diagnostics),
-            private: private.write(),
-            new_identity: request.current_identity,
-            deferred: None,
+            private: answer.private,
+            deferred: convert::deferred(answer.deferred),
+            new_identity: answer.identity,
         }
     }
 
-    async fn read_resource_into(
+    async fn read_into(
         &self,
         request: &wire::read_resource::Request,
-        private: &mut Private,
+        answer: &mut Answer,
         diagnostics: &mut Diagnostics,
-    ) -> Option<wire::DynamicValue> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let current = convert::decode(request.current_state.as_ref(), &compiled.ty, "state", diagnostics)?;
+    ) -> Option<()> {
+        let type_name = &request.type_name;
+        let begun = self.begin(
+            &self.offers.resources,
+            type_name,
+            request.client_capabilities,
+            diagnostics,
+        )?;
+        let current = begun.decode(request.current_state.as_ref(), "state", diagnostics)?;
         if current.is_null() {
             return None;
         }
-        let context = self.context(request.client_capabilities);
+        let mut private = Private::read(&request.private);
+        let imported = private.get(&IMPORTED).is_some();
+        private.remove(&IMPORTED);
+        let given = Given {
+            prior: &current,
+            config: &NOTHING,
+            plan: &NOTHING,
+            private: &private,
+        };
         let mut response = StateResponse {
             state: Some(current.clone()),
             private: private.clone(),
             ..StateResponse::default()
         };
-        let reading = ReadRequest {
-            state: &current,
-            private,
-        };
-        let caught = caught::run(resource.read(&context, reading, &mut response)).await;
-        *private = response.private;
+        begun.parts.core.read(&begun.context, given, &mut response).await;
+        answer.private = response.private.write_after(&request.private);
+        answer.deferred = response.deferred;
         diagnostics.extend(response.diagnostics);
-        convert::report_panic("reading a resource", caught, diagnostics);
         let Some(mut state) = response.state else {
-            log::debug("a resource is gone", &[("type", &request.type_name)]);
+            log::debug("a resource is gone", &[("type", type_name)]);
             return None;
         };
-        plan::keep_spelling(&compiled.schema, &current, &mut state);
-        Some(finish(
-            compiled,
-            &request.type_name,
+        plan::keep_spelling(&begun.compiled.schema, &current, &mut state);
+        let leave = Leave {
+            change: imported,
+            unknown: response.deferred.is_some(),
+        };
+        answer.identity = begun
+            .identify(
+                type_name,
+                &state,
+                request.current_identity.as_ref(),
+                &leave,
+                diagnostics,
+            )
+            .await;
+        let rules = ["R1", "R2", "R3"];
+        answer.state = Some(finish(
+            begun.compiled,
+            type_name,
             "read",
             state,
-            ["R1", "R2", "R3"],
+            rules,
             diagnostics,
-        ))
+        ));
+        Some(())
     }
 
     pub(super) async fn plan_resource(
@@ -177,73 +145,101 @@ impl<P: Provider> Inner<P> {
         request: wire::plan_resource_change::Request,
     ) -> wire::plan_resource_change::Response {
         let mut diagnostics = Diagnostics::new();
-        let outcome = self.plan_resource_into(&request, &mut diagnostics).await;
-        let (planned, replace) = outcome.unwrap_or_else(|| (convert::null(), BTreeSet::new()));
+        let mut answer = Answer::unchanged(&request.prior_private, request.prior_identity.as_ref());
+        self.plan_into(&request, &mut answer, &mut diagnostics).await;
         wire::plan_resource_change::Response {
-            planned_state: Some(planned),
-            requires_replace: replace.iter().map(convert::attribute_path).collect(),
-            planned_private: request.prior_private,
+            planned_state: Some(answer.state.unwrap_or_else(convert::null)),
+            requires_replace: answer.replace.iter().map(convert::attribute_path).collect(),
+            planned_private: answer.private,
             diagnostics: convert::diagnostics(diagnostics),
-            planned_identity: request.prior_identity,
+            planned_identity: answer.identity,
+            deferred: convert::deferred(answer.deferred),
             ..Default::default()
         }
     }
 
-    async fn plan_resource_into(
+    async fn plan_into(
         &self,
         request: &wire::plan_resource_change::Request,
+        answer: &mut Answer,
         diagnostics: &mut Diagnostics,
-    ) -> Option<(wire::DynamicValue, BTreeSet<Path>)> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let decode = |wire, what, diagnostics: &mut Diagnostics| {
-            convert::decode(wire, &compiled.ty, what, diagnostics)
-        };
-        let prior = decode(request.prior_state.as_ref(), "prior state", diagnostics)?;
-        let proposed = decode(request.proposed_new_state.as_ref(), "proposed state", diagnostics)?;
-        let config = decode(request.config.as_ref(), "configuration", diagnostics)?;
-        let context = self.context(request.client_capabilities);
+    ) -> Option<()> {
+        let type_name = &request.type_name;
+        let begun = self.begin(
+            &self.offers.resources,
+            type_name,
+            request.client_capabilities,
+            diagnostics,
+        )?;
+        let prior = begun.decode(request.prior_state.as_ref(), "prior state", diagnostics)?;
+        let proposed = begun.decode(request.proposed_new_state.as_ref(), "proposed state", diagnostics)?;
+        let config = begun.config(request.config.as_ref(), diagnostics)?;
         if proposed.is_null() {
-            let caught = caught::run(resource.plan_delete(&context, &prior, diagnostics)).await;
-            convert::report_panic("planning to delete a resource", caught, diagnostics);
+            if let Some(plans) = &begun.parts.modify_plan {
+                plans.plan_delete(&begun.context, &prior, diagnostics).await;
+            }
             return None;
         }
-        let schema = &compiled.schema;
-        let plan = plan::prepare(schema, &prior, &config, proposed, diagnostics);
+        let schema = &begun.compiled.schema;
         let private = Private::read(&request.prior_private);
-        let question = PlanRequest {
-            prior: &prior,
-            config: &config,
-            private: &private,
-        };
         let mut response = PlanResponse {
-            plan,
+            plan: plan::prepare(schema, &prior, &config, proposed, diagnostics),
             requires_replace: Vec::new(),
+            private: private.clone(),
+            deferred: None,
             diagnostics: Diagnostics::new(),
         };
-        let caught = caught::run(resource.modify_plan(&context, question, &mut response)).await;
-        let PlanResponse {
-            mut plan,
-            requires_replace,
-            diagnostics: told,
-        } = response;
-        diagnostics.extend(told);
-        convert::report_panic("planning a resource", caught, diagnostics);
+        if let Some(plans) = &begun.parts.modify_plan {
+            let given = Given {
+                prior: &prior,
+                config: &config,
+                plan: &NOTHING,
+                private: &private,
+            };
+            plans.modify_plan(&begun.context, given, &mut response).await;
+        }
+        let mut plan = response.plan;
+        diagnostics.extend(response.diagnostics);
         schema.null_write_only(&mut plan);
         if diagnostics.has_errors() {
-            return None;
-        }
-        let broken = rules::plan_follows(schema, &prior, &config, &plan);
-        rules::report(&request.type_name, "planned", &broken, diagnostics);
-        if !broken.is_empty() {
             return None;
         }
         let mut replace: BTreeSet<Path> = plan::replacements(schema, &prior, &config, &plan)
             .into_iter()
             .collect();
         if !prior.is_null() {
-            replace.extend(requires_replace.iter().map(Path::sayable));
+            replace.extend(response.requires_replace.iter().map(Path::sayable));
         }
-        Some((convert::encode(&plan, &compiled.ty, "plan", diagnostics), replace))
+        let broken = if response.deferred.is_some() {
+            Vec::new()
+        } else {
+            let mut broken = rules::plan_follows(schema, &prior, &config, &plan);
+            broken.extend(rules::replacements_exist(&prior, &plan, &replace));
+            broken
+        };
+        rules::report(type_name, "planned", &broken, diagnostics);
+        if !broken.is_empty() {
+            return None;
+        }
+        let renewed = prior.is_null() || !replace.is_empty();
+        let leave = Leave {
+            change: renewed,
+            unknown: renewed || response.deferred.is_some(),
+        };
+        answer.identity = begun
+            .identify(
+                type_name,
+                &plan,
+                request.prior_identity.as_ref(),
+                &leave,
+                diagnostics,
+            )
+            .await;
+        answer.private = response.private.write_after(&request.prior_private);
+        answer.deferred = response.deferred;
+        answer.state = Some(convert::encode(&plan, &begun.compiled.ty, "plan", diagnostics));
+        answer.replace = replace;
+        Some(())
     }
 
     pub(super) async fn apply_resource(
@@ -251,176 +247,139 @@ impl<P: Provider> Inner<P> {
         request: wire::apply_resource_change::Request,
     ) -> wire::apply_resource_change::Response {
         let mut diagnostics = Diagnostics::new();
-        let mut private = Private::read(&request.planned_private);
-        let state = self
-            .apply_resource_into(&request, &mut private, &mut diagnostics)
-            .await;
+        let mut answer = Answer::unchanged(&request.planned_private, request.planned_identity.as_ref());
+        self.apply_into(&request, &mut answer, &mut diagnostics).await;
         wire::apply_resource_change::Response {
             // Without a schema or a readable request nothing was done, and the prior state still stands.
-            new_state: state.or(request.prior_state).or_else(|| Some(convert::null())),
-            private: private.write(),
+            new_state: answer
+                .state
+                .or(request.prior_state)
+                .or_else(|| Some(convert::null())),
+            private: answer.private,
             diagnostics: convert::diagnostics(diagnostics),
-            new_identity: request.planned_identity,
+            new_identity: answer.identity,
             ..Default::default()
         }
     }
 
-    async fn apply_resource_into(
+    async fn apply_into(
         &self,
         request: &wire::apply_resource_change::Request,
-        private: &mut Private,
+        answer: &mut Answer,
         diagnostics: &mut Diagnostics,
-    ) -> Option<wire::DynamicValue> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let decode = |wire, what, diagnostics: &mut Diagnostics| {
-            convert::decode(wire, &compiled.ty, what, diagnostics)
+    ) -> Option<()> {
+        let type_name = &request.type_name;
+        let begun = self.begin(&self.offers.resources, type_name, None, diagnostics)?;
+        let prior = begun.decode(request.prior_state.as_ref(), "prior state", diagnostics)?;
+        let plan = begun.decode(request.planned_state.as_ref(), "plan", diagnostics)?;
+        let config = begun.config(request.config.as_ref(), diagnostics)?;
+        let private = Private::read(&request.planned_private);
+        let given = Given {
+            config: &config,
+            prior: &prior,
+            plan: &plan,
+            private: &private,
         };
-        let prior = decode(request.prior_state.as_ref(), "prior state", diagnostics)?;
-        let plan = decode(request.planned_state.as_ref(), "plan", diagnostics)?;
-        let config = decode(request.config.as_ref(), "configuration", diagnostics)?;
-        let context = self.context(None);
-
         if plan.is_null() {
-            let deletion = DeleteRequest { state: &prior };
-            let caught = caught::run(resource.delete(&context, deletion, diagnostics)).await;
-            convert::report_panic("deleting a resource", caught, diagnostics);
+            begun.parts.core.delete(&begun.context, given, diagnostics).await;
             let left = if diagnostics.has_errors() {
-                prior
+                &prior
             } else {
-                Value::Null
+                &NOTHING
             };
-            return Some(convert::encode(&left, &compiled.ty, "state", diagnostics));
+            answer.state = Some(convert::encode(left, &begun.compiled.ty, "state", diagnostics));
+            return Some(());
         }
-
-        let mut response = StateResponse::default();
-        let (operation, caught) = if prior.is_null() {
-            let creation = CreateRequest {
-                config: &config,
-                plan: &plan,
-            };
-            (
-                "created",
-                caught::run(resource.create(&context, creation, &mut response)).await,
-            )
+        let mut response = StateResponse {
+            private: private.clone(),
+            ..StateResponse::default()
+        };
+        let core = &begun.parts.core;
+        let operation = if prior.is_null() {
+            core.create(&begun.context, given, &mut response).await;
+            "created"
         } else {
             response.state = Some(prior.clone());
-            response.private.clone_from(private);
-            let update = UpdateRequest {
-                config: &config,
-                prior: &prior,
-                plan: &plan,
-                private,
-            };
-            (
-                "updated",
-                caught::run(resource.update(&context, update, &mut response)).await,
-            )
+            core.update(&begun.context, given, &mut response).await;
+            "updated"
         };
-        *private = response.private;
+        answer.private = response.private.write_after(&request.planned_private);
         diagnostics.extend(response.diagnostics);
-        convert::report_panic("changing a resource", caught, diagnostics);
-
         let Some(mut state) = response.state else {
             if !diagnostics.has_errors() {
-                diagnostics.error(
-                    "Provider bug",
-                    format!(
-                        "A10: the provider {operation} `{}` and returned no state. It may exist although Terraform \
-                         does not know it. This is a bug in the provider. Please report it.",
-                        request.type_name
-                    ),
-                );
+                lost(operation, type_name, diagnostics);
             }
-            return Some(convert::null());
+            answer.state = Some(convert::null());
+            return Some(());
         };
-        plan::keep_spelling(&compiled.schema, &plan, &mut state);
+        plan::keep_spelling(&begun.compiled.schema, &plan, &mut state);
+        answer.identity = Self::applied_identity(&begun, request, &state, diagnostics).await;
         let failed = diagnostics.has_errors();
-        let encoded = finish(
-            compiled,
-            &request.type_name,
+        let rules = ["A2", "A8", "A9"];
+        answer.state = Some(finish(
+            begun.compiled,
+            type_name,
             operation,
             state.clone(),
-            ["A2", "A8", "A9"],
+            rules,
             diagnostics,
-        );
+        ));
         // After an error the state is whatever exists, so it need not be what was planned.
         if !failed {
             let broken = rules::result_agrees(&plan, &state);
-            rules::report(&request.type_name, operation, &broken, diagnostics);
+            rules::report(type_name, operation, &broken, diagnostics);
         }
-        Some(encoded)
+        Some(())
     }
 
-    pub(super) async fn import_resource(
-        &self,
-        request: wire::import_resource_state::Request,
-    ) -> wire::import_resource_state::Response {
-        let mut diagnostics = Diagnostics::new();
-        let mut private = Private::default();
-        let state = self
-            .import_resource_into(&request, &mut private, &mut diagnostics)
-            .await;
-        let imported_resources = state
-            .map(|state| wire::import_resource_state::ImportedResource {
-                type_name: request.type_name.clone(),
-                state: Some(state),
-                private: private.write(),
-                identity: request.identity,
-            })
-            .into_iter()
-            .collect();
-        wire::import_resource_state::Response {
-            imported_resources,
-            diagnostics: convert::diagnostics(diagnostics),
-            deferred: None,
-        }
-    }
-
-    async fn import_resource_into(
-        &self,
-        request: &wire::import_resource_state::Request,
-        private: &mut Private,
+    /// Returns the identity after a change. What the plan knew of it stays, so an unknown part is all that may differ.
+    async fn applied_identity(
+        begun: &Begun<'_, P::Data, Managed<P::Data>>,
+        request: &wire::apply_resource_change::Request,
+        state: &Value,
         diagnostics: &mut Diagnostics,
-    ) -> Option<wire::DynamicValue> {
-        let (resource, compiled) = self.resource(&request.type_name, diagnostics)?;
-        let context = self.context(request.client_capabilities);
-        let mut response = StateResponse::default();
-        let caught = caught::run(resource.import(&context, &request.id, &mut response)).await;
-        *private = response.private;
-        let failed = response.diagnostics.has_errors();
-        diagnostics.extend(response.diagnostics);
-        convert::report_panic("importing a resource", caught, diagnostics)?;
-        if failed {
-            return None;
-        }
-        let Some(found) = response.state.filter(Value::is_known) else {
-            diagnostics.error(
-                "Nothing to import",
-                format!(
-                    "There is no `{}` for the import id that was given.",
-                    request.type_name
-                ),
-            );
-            return None;
+    ) -> Option<wire::ResourceIdentityData> {
+        let planned = begun.known_identity(request.planned_identity.as_ref());
+        let leave = Leave {
+            change: planned.is_none_or(|planned| !planned.is_wholly_known()),
+            unknown: false,
         };
-        let mut state = compiled.schema.null_object();
-        if let (Value::Object(all), Value::Object(found)) = (&mut state, found) {
-            all.extend(found);
-        }
-        Some(finish(
-            compiled,
-            &request.type_name,
-            "imported",
-            state,
-            ["I2", "I4", "I3"],
-            diagnostics,
-        ))
+        begun
+            .identify(
+                &request.type_name,
+                state,
+                request.planned_identity.as_ref(),
+                &leave,
+                diagnostics,
+            )
+            .await
+            .filter(|identity| is_storable(begun, identity))
     }
+}
+
+/// Returns whether an identity can be stored: what a failed creation leaves of the planned one may be unknown.
+fn is_storable<D: Send + Sync + 'static>(
+    begun: &Begun<'_, D, Managed<D>>,
+    identity: &wire::ResourceIdentityData,
+) -> bool {
+    begun
+        .known_identity(Some(identity))
+        .is_some_and(|identity| identity.is_wholly_known())
+}
+
+fn lost(operation: &str, type_name: &str, diagnostics: &mut Diagnostics) {
+    diagnostics.error(
+        "Provider bug",
+        format!(
+            "A10: the provider {operation} `{type_name}` and returned no state. It may exist although Terraform does \
+             not know it. This is a bug in the provider. Please report it."
+        ),
+    );
 }
 
 /// Checks a state and writes it: without write-only values, and with null for what is still unknown, as core would
 /// save it.
-fn finish(
+pub(super) fn finish(
     compiled: &Compiled,
     type_name: &str,
     operation: &str,
@@ -428,10 +387,11 @@ fn finish(
     rules: [&'static str; 3],
     diagnostics: &mut Diagnostics,
 ) -> wire::DynamicValue {
+    let schema: &Schema = &compiled.schema;
     // A write-only value in a state is taken out rather than reported: authors may return the plan with the
     // configuration laid over it.
-    compiled.schema.null_write_only(&mut state);
-    let broken = rules::settled(&compiled.schema, &state, rules);
+    schema.null_write_only(&mut state);
+    let broken = rules::settled(schema, &state, rules);
     rules::report(type_name, operation, &broken, diagnostics);
     null_unknown(&mut state);
     convert::encode(&state, &compiled.ty, "state", diagnostics)

@@ -17,6 +17,8 @@ mod tests;
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
+use zeroize::Zeroize;
+
 use crate::path::{Path, Step};
 
 pub use codec_error::CodecError;
@@ -305,6 +307,19 @@ impl Value {
     /// Where the value is not of type `ty`, or has unknowns, which JSON cannot say.
     pub fn to_json(&self, ty: &Type) -> Result<String, CodecError> {
         json::encode(self, ty)
+    }
+
+    /// Overwrites all text in the value, which may be secret, with zeros.
+    pub fn wipe(&mut self) {
+        match self {
+            Self::String(text) => text.zeroize(),
+            Self::List(elements) | Self::Set(elements) | Self::Tuple(elements) => {
+                elements.iter_mut().for_each(Self::wipe);
+            }
+            Self::Map(entries) | Self::Object(entries) => entries.values_mut().for_each(Self::wipe),
+            Self::Dynamic(dynamic) => dynamic.value.wipe(),
+            Self::Null | Self::Unknown | Self::Bool(_) | Self::Number(_) => {}
+        }
     }
 
     /// Returns the word for the value's kind.

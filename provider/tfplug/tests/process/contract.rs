@@ -42,11 +42,11 @@ fn started_by_hand_it_says_what_it_is() {
 #[tokio::test]
 async fn it_serves_after_the_handshake_and_ends_at_once() {
     let host = Host::start();
-    assert_eq!(host.line[..3], ["1", "6", "unix"]);
-    assert_eq!(host.line[4], "grpc");
-    assert_eq!(host.line.len(), 6);
+    assert_eq!(host.line()[..3], ["1", "6", "unix"]);
+    assert_eq!(host.line()[4], "grpc");
+    assert_eq!(host.line().len(), 6);
     let socket = host.socket();
-    assert!(socket.starts_with(host.directory.path()));
+    assert!(socket.starts_with(host.directory()));
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
 
     let link = host.connect().await;
@@ -92,14 +92,14 @@ async fn only_the_host_gets_in() {
 #[tokio::test]
 async fn without_a_certificate_of_the_host_it_serves_in_clear() {
     let host = Host::start_with(false, &[]);
-    assert_eq!(host.line[5], "");
+    assert_eq!(host.line()[5], "");
     host.connect_plainly().await;
 }
 
 #[test]
 fn a_host_that_asks_hears_that_connections_are_not_multiplexed() {
     let host = Host::start_with(true, &[("PLUGIN_MULTIPLEX_GRPC", "true")]);
-    assert_eq!(host.line[6], "false");
+    assert_eq!(host.line()[6], "false");
 }
 
 #[test]

@@ -9,14 +9,14 @@ use tfplug::{
 
 use crate::host::{CAPABILITIES, Host, Link, client, decode, encode};
 
-struct Kennel {
-    host: Host,
-    client: ProviderClient<Link>,
-    ty: Type,
+pub(crate) struct Kennel {
+    pub(crate) host: Host,
+    pub(crate) client: ProviderClient<Link>,
+    pub(crate) ty: Type,
 }
 
 /// The type of a dog, as the provider's schema says it.
-fn dog_type() -> Type {
+pub(crate) fn dog_type() -> Type {
     let collar = Type::object([
         ("color", Type::String),
         ("holes", Type::Number),
@@ -36,10 +36,15 @@ fn dog_type() -> Type {
         ("chip_ref", Type::String),
         ("chip_length", Type::Number),
         ("trick", Type::String),
+        ("alias", Type::String),
+        (
+            "timeouts",
+            Type::object(["create", "read", "update", "delete"].map(|name| (name, Type::String))),
+        ),
     ])
 }
 
-fn dog(attributes: &[(&str, Value)]) -> Value {
+pub(crate) fn dog(attributes: &[(&str, Value)]) -> Value {
     let Type::Object(names) = dog_type() else {
         return Value::Null;
     };
@@ -50,7 +55,7 @@ fn dog(attributes: &[(&str, Value)]) -> Value {
     dog
 }
 
-fn summaries(diagnostics: &[wire::Diagnostic]) -> Vec<&str> {
+pub(crate) fn summaries(diagnostics: &[wire::Diagnostic]) -> Vec<&str> {
     diagnostics
         .iter()
         .map(|diagnostic| diagnostic.summary.as_str())
@@ -59,11 +64,11 @@ fn summaries(diagnostics: &[wire::Diagnostic]) -> Vec<&str> {
 
 impl Kennel {
     /// Starts and configures the provider. The schema is not asked for: nothing may rely on that.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let host = Host::start();
         let mut client = client(host.connect().await);
         let ty = Type::object([("directory", Type::String)]);
-        let directory = host.directory.path().to_str().unwrap();
+        let directory = host.directory().to_str().unwrap();
         let config = encode(&Value::object([("directory", Value::from(directory))]), &ty);
         let answer = client
             .configure_provider(wire::configure_provider::Request {
@@ -81,7 +86,7 @@ impl Kennel {
         }
     }
 
-    async fn plan(
+    pub(crate) async fn plan(
         &mut self,
         prior: &Value,
         config: &Value,
@@ -102,7 +107,7 @@ impl Kennel {
             .into_inner()
     }
 
-    async fn apply(
+    pub(crate) async fn apply(
         &mut self,
         prior: &Value,
         config: &Value,
@@ -122,7 +127,7 @@ impl Kennel {
     }
 
     /// Plans and creates a dog that does a trick.
-    async fn create(&mut self, config: &Value) -> wire::apply_resource_change::Response {
+    pub(crate) async fn create(&mut self, config: &Value) -> wire::apply_resource_change::Response {
         let plan = self.plan(&Value::Null, config, config).await;
         assert_eq!(plan.diagnostics, []);
         let planned = decode(plan.planned_state.as_ref(), &self.ty);
@@ -218,7 +223,7 @@ async fn mistakes_of_the_author_are_named_and_what_exists_is_kept() {
     );
 
     // Nothing of it went to standard error as a Go panic would, which the host takes for the end.
-    kennel.host.child.kill().unwrap();
+    kennel.host.kill();
     let (_, stderr) = kennel.host.end();
     assert!(!stderr.contains("panic:"), "{stderr}");
 }
@@ -310,82 +315,4 @@ async fn a_value_of_six_megabytes_goes_there_and_back() {
     let created = kennel.create(&config).await;
     let state = decode(created.new_state.as_ref(), &kennel.ty);
     assert_eq!(state.get("nap").as_str().map(str::len), Some(6 << 20));
-}
-
-#[tokio::test]
-async fn stored_state_is_upgraded_and_imports_are_completed() {
-    let mut kennel = Kennel::start().await;
-    kennel.create(&dog(&[("name", "Rex".into())])).await;
-    let mut upgrade = async |json: &[u8], version| {
-        let request = wire::upgrade_resource_state::Request {
-            type_name: "kennel_dog".to_owned(),
-            version,
-            raw_state: Some(wire::RawState {
-                json: json.to_vec(),
-                ..Default::default()
-            }),
-        };
-        kennel
-            .client
-            .upgrade_resource_state(request)
-            .await
-            .unwrap()
-            .into_inner()
-    };
-    let upgraded = upgrade(br#"{"id":"rex","name":"Rex","gone":[1],"chip":"left behind"}"#, 0).await;
-    let state = decode(upgraded.upgraded_state.as_ref(), &dog_type());
-    assert!(state.get("chip").is_null());
-    assert_eq!(
-        summaries(&upgrade(b"{}", 7).await.diagnostics),
-        ["State cannot be upgraded"]
-    );
-    assert_eq!(
-        summaries(&upgrade(b"", 0).await.diagnostics),
-        ["State cannot be read"]
-    );
-
-    let mut import = async |id: &str| {
-        let request = wire::import_resource_state::Request {
-            type_name: "kennel_dog".to_owned(),
-            id: id.to_owned(),
-            ..Default::default()
-        };
-        kennel
-            .client
-            .import_resource_state(request)
-            .await
-            .unwrap()
-            .into_inner()
-    };
-    let imported = import("rex").await;
-    let state = decode(imported.imported_resources[0].state.as_ref(), &dog_type());
-    assert_eq!(state.get("id"), &"rex".into());
-    assert_eq!(
-        summaries(&import("nobody").await.diagnostics),
-        ["Nothing to import"]
-    );
-}
-
-#[tokio::test]
-async fn what_is_not_offered_is_unimplemented() {
-    let mut kennel = Kennel::start().await;
-    let moved = kennel
-        .client
-        .move_resource_state(wire::move_resource_state::Request::default())
-        .await;
-    assert_eq!(moved.unwrap_err().code(), tonic::Code::Unimplemented);
-    let functions = kennel
-        .client
-        .get_functions(wire::get_functions::Request {})
-        .await
-        .unwrap();
-    assert!(functions.into_inner().functions.is_empty());
-    let identities = wire::get_resource_identity_schemas::Request {};
-    assert!(
-        kennel
-            .client
-            .get_resource_identity_schemas(identities)
-            .await
-            .is_ok()
-    );
 }

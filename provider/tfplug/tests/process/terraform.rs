@@ -133,3 +133,97 @@ fn a_provider_whose_configuration_is_unknown_is_tolerated() {
     terraform.run(&["apply", "-auto-approve"], 0);
     assert!(Path::exists(&terraform.0.path().join("yard/rex.json")));
 }
+
+const MORE: &str = r#"
+ephemeral "kennel_whistle" "loud" {
+  pitch = 4
+}
+
+resource "kennel_dog" "bo" {
+  name = "Bo"
+  nap  = provider::kennel::greet("you", "Sleep well")
+  chip = ephemeral.kennel_whistle.loud.tone
+}
+
+output "heaviest" {
+  value = provider::kennel::heaviest(30.1, 18446744073709551615, 2)
+}
+"#;
+
+#[test]
+fn functions_and_ephemeral_resources_are_used() {
+    let terraform = Terraform::new();
+    terraform.write(&format!("{DOG}{MORE}"));
+    let text = terraform.run(&["apply", "-auto-approve"], 0);
+    assert!(text.contains("heaviest = 18446744073709551615"), "{text}");
+    let state = fs::read_to_string(terraform.0.path().join("terraform.tfstate")).unwrap();
+    assert!(
+        state.contains("Sleep well, you!") && !state.contains("fweeeep"),
+        "{state}"
+    );
+    terraform.run(&["plan", "-detailed-exitcode"], 0);
+    // Each whistle that was opened was closed.
+    let yard = fs::read_dir(terraform.0.path().join("yard")).unwrap();
+    let names: Vec<String> = yard
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    terraform.write(&format!("{DOG}{}", MORE.replace("\"you\"", "\"\"")));
+    let text = terraform.run(&["plan"], 1);
+    assert!(text.contains("Somebody has to be greeted."), "{text}");
+    terraform.write(&format!("{DOG}{}", MORE.replace("pitch = 4", "pitch = 60")));
+    let text = terraform.run(&["plan"], 1);
+    assert!(text.contains("No dog hears it."), "{text}");
+}
+
+const PUPPY: &str = r#"
+terraform {
+  required_providers {
+    kennel = { source = "example/kennel" }
+  }
+}
+
+provider "kennel" {
+  directory = "YARD"
+}
+"#;
+
+#[test]
+fn a_puppy_is_moved_imported_and_upgraded() {
+    let terraform = Terraform::new();
+    let before = "resource \"kennel_puppy\" \"bo\" {\n  id = \"bo\"\n}\n";
+    terraform.write(&format!("{PUPPY}{before}"));
+    terraform.run(&["apply", "-auto-approve"], 0);
+    let after = "resource \"kennel_dog\" \"bo\" {\n  name = \"bo\"\n}\n";
+    let moved = "moved {\n  from = kennel_puppy.bo\n  to   = kennel_dog.bo\n}\n";
+    terraform.write(&format!("{PUPPY}{after}{moved}"));
+    let text = terraform.run(&["apply", "-auto-approve"], 0);
+    assert!(text.contains("0 added, 0 changed, 0 destroyed"), "{text}");
+    terraform.run(&["plan", "-detailed-exitcode"], 0);
+
+    terraform.run(&["state", "rm", "kennel_dog.bo"], 0);
+    terraform.run(&["import", "kennel_dog.bo", "bo"], 0);
+    terraform.run(&["plan", "-detailed-exitcode"], 0);
+    terraform.run(&["state", "rm", "kennel_dog.bo"], 0);
+    let import = "import {\n  to = kennel_dog.bo\n  id = \"bo\"\n}\n";
+    terraform.write(&format!("{PUPPY}{import}"));
+    terraform.run(&["plan", "-generate-config-out=generated.tf"], 0);
+    let text = terraform.run(&["apply", "-auto-approve"], 0);
+    assert!(
+        text.contains("1 imported, 0 added, 0 changed, 0 destroyed"),
+        "{text}"
+    );
+    fs::remove_file(terraform.0.path().join("generated.tf")).unwrap();
+
+    // State of schema version 1, which knew the name only.
+    let path = terraform.0.path().join("terraform.tfstate");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let instance = &mut state["resources"][0]["instances"][0];
+    instance["schema_version"] = 1.into();
+    instance["attributes"] = serde_json::json!({ "name": "bo" });
+    fs::write(&path, state.to_string()).unwrap();
+    terraform.write(&format!("{PUPPY}{after}"));
+    terraform.run(&["plan", "-detailed-exitcode"], 0);
+    terraform.run(&["destroy", "-auto-approve"], 0);
+    assert_eq!(fs::read_dir(terraform.0.path().join("yard")).unwrap().count(), 0);
+}

@@ -4,16 +4,18 @@
 //! sentences with the rule's number, the place, and what is wrong, never a value. The server runs them after the
 //! author's code, so that a mistake is one precise diagnostic.
 //!
-//! `P` rules judge a plan against configuration and prior state, `A` rules a result against its plan.
+//! The letters and numbers are those of the parent module.
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::{
     diagnostics::Diagnostics,
     path::{Path, Step},
-    schema::{Attribute, Kind, Nesting, Schema},
-    value::Value,
+    schema::{Attribute, Kind, Mode, Nesting, Schema, visit},
+    value::{Type, Value},
 };
 
 /// One broken rule.
@@ -28,7 +30,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn new(rule: &'static str, path: &Path, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(rule: &'static str, path: &Path, sentence: impl Into<String>) -> Self {
         Self {
             rule,
             path: path.clone(),
@@ -275,6 +277,80 @@ pub fn settled(schema: &Schema, state: &Value, rules: [&'static str; 3]) -> Vec<
             &path,
             "a write-only value is in the state",
         ));
+    }
+    found
+}
+
+/// Checks the changes that a plan says replace the resource: P13.
+pub fn replacements_exist(prior: &Value, plan: &Value, replace: &BTreeSet<Path>) -> Vec<Violation> {
+    replace
+        .iter()
+        .filter(|path| prior.at(path).is_none() && plan.at(path).is_none())
+        .map(|path| {
+            Violation::new(
+                "P13",
+                path,
+                "it replaces the resource, and is in neither state nor plan",
+            )
+        })
+        .collect()
+}
+
+/// Checks an identity: that it conforms to its type (P14), names something and does not change (X3), and is known
+/// unless it may be unknown.
+pub fn identity_stays(ty: &Type, before: Option<&Value>, identity: &Value, unknown: bool) -> Vec<Violation> {
+    let root = Path::root();
+    if let Err(error) = identity.conforms(ty) {
+        return vec![Violation::new(
+            "P14",
+            &error.path,
+            format!("in the identity, {}", error.reason),
+        )];
+    }
+    let empty = identity
+        .entries()
+        .is_none_or(|entries| entries.values().all(Value::is_null));
+    if empty {
+        return vec![Violation::new("X3", &root, "the identity names nothing")];
+    }
+    match identity.first_unknown() {
+        Some(path) if !unknown => return vec![Violation::new("P14", &path, "the identity is still unknown")],
+        _ => {}
+    }
+    if before.is_some_and(|before| before != identity) {
+        return vec![Violation::new(
+            "X3",
+            &root,
+            "the identity is another one than before",
+        )];
+    }
+    Vec::new()
+}
+
+/// Checks a generated configuration: G1, so that it could have been written by hand.
+pub fn is_configuration(schema: &Schema, config: &Value) -> Vec<Violation> {
+    if let Err(error) = config.conforms(&schema.ty()) {
+        return vec![Violation::new("G1", &error.path, error.reason)];
+    }
+    let mut found = Vec::new();
+    let mut see = |path: &Path, attribute: &Attribute, value: &Value| {
+        if !attribute.is_configurable() && !value.is_null() {
+            found.push(Violation::new(
+                "G1",
+                path,
+                "nobody configures a computed attribute",
+            ));
+        }
+        if attribute.mode == Mode::Required && value.is_null() {
+            found.push(Violation::new("G1", path, "a required attribute is missing"));
+        }
+        if attribute.write_only && !value.is_null() {
+            found.push(Violation::new("G1", path, "a write-only value is written down"));
+        }
+    };
+    visit(&schema.attributes, config, &mut Path::root(), &mut see);
+    if let Some(path) = config.first_unknown() {
+        found.push(Violation::new("G1", &path, "it is unknown"));
     }
     found
 }
