@@ -39,17 +39,34 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::model::{Event, EventId, FeedKey};
+use crate::model::{Event, EventIds, FeedKey, scan};
 
 const MEMBER: &str = "zoom_log";
 
-/// Where an event comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The feed.
-    pub feed: &'a FeedKey,
-    /// The source's name.
-    pub source_name: &'a str,
+/// Where events come from, and what that writes into each of them.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    ids: EventIds,
+    log_type: LogType,
+    /// What stands between an event's id and its labels.
+    named: String,
+}
+
+impl Origin {
+    /// A feed, of a source with this name.
+    pub fn new(feed: &FeedKey, source_name: &str) -> Self {
+        // Ids and log types need no escapes.
+        let mut named = format!(r#"","source_id":"{}","source_name":"#, feed.source);
+        quote(source_name, &mut named);
+        named.push_str(r#","log_type":""#);
+        named.push_str(feed.log_type.delivered_as());
+        named.push_str(r#"","labels":["#);
+        Self {
+            ids: EventIds::of(feed),
+            log_type: feed.log_type,
+            named,
+        }
+    }
 }
 
 /// Encoded events, each ended by a line feed.
@@ -61,7 +78,7 @@ pub struct Lines {
 
 impl Lines {
     /// Adds an event; answers how many bytes its line takes, the line feed included.
-    pub fn push(&mut self, event: &Event<'_>, origin: Origin<'_>, metadata: bool) -> usize {
+    pub fn push(&mut self, event: &Event<'_>, origin: &Origin, metadata: bool) -> usize {
         let start = self.text.len();
         encode(event, origin, metadata, &mut self.text);
         self.text.push('\n');
@@ -93,7 +110,7 @@ impl Lines {
 }
 
 /// Writes one event as JSON on one line, without a line feed behind it.
-pub fn encode(event: &Event<'_>, origin: Origin<'_>, metadata: bool, out: &mut String) {
+pub fn encode(event: &Event<'_>, origin: &Origin, metadata: bool, out: &mut String) {
     let row = event.row.trim_matches(is_space);
     if !metadata {
         return one_line(row, out);
@@ -117,21 +134,14 @@ pub fn encode(event: &Event<'_>, origin: Origin<'_>, metadata: bool, out: &mut S
     out.push('}');
 }
 
-fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
-    let id = EventId::new(origin.feed, event.day, event.hash, event.occurrence);
-    let feed = origin.feed;
-    // Writing to a string cannot fail. Ids, log types and times need no escapes.
+fn about(event: &Event<'_>, origin: &Origin, out: &mut String) {
+    // Writing to a string cannot fail.
     let _ = write!(
         out,
-        r#"{{"id":"{id}","source_id":"{}","source_name":"#,
-        feed.source
+        r#"{{"id":"{}"#,
+        origin.ids.id(event.day, event.hash, event.occurrence)
     );
-    quote(origin.source_name, out);
-    let _ = write!(
-        out,
-        r#","log_type":"{}","labels":["#,
-        feed.log_type.delivered_as()
-    );
+    out.push_str(&origin.named);
     for (number, label) in event.labels.split(',').enumerate() {
         if number > 0 {
             out.push(',');
@@ -147,7 +157,7 @@ fn about(event: &Event<'_>, origin: Origin<'_>, out: &mut String) {
         let late = event.collected_at.duration_since(time).as_secs().max(0);
         let _ = write!(out, r#","late_seconds":{late}"#);
     }
-    if feed.log_type == LogType::Operation {
+    if origin.log_type == LogType::Operation {
         detail::member(event.row.trim_matches(is_space), out);
     }
     out.push('}');
@@ -161,10 +171,7 @@ fn instant(instant: Option<Timestamp>, out: &mut String) {
 }
 
 fn quote(text: &str, out: &mut String) {
-    if !text
-        .bytes()
-        .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
-    {
+    if scan::is_plain(text) {
         out.push('"');
         out.push_str(text);
         out.push('"');
@@ -182,7 +189,7 @@ fn is_space(letter: char) -> bool {
 /// stands between two tokens, and so does the white space beside it.
 fn one_line(json: &str, out: &mut String) {
     let mut rest = json;
-    while let Some(at) = rest.find(['\n', '\r']) {
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest.as_bytes()) {
         out.push_str(rest[..at].trim_end_matches(is_space));
         rest = rest[at..].trim_start_matches(is_space);
     }
@@ -263,10 +270,7 @@ mod tests {
         let mut out = String::new();
         encode(
             &event,
-            Origin {
-                feed: &feed,
-                source_name: "My \"Zoom\" logs",
-            },
+            &Origin::new(&feed, "My \"Zoom\" logs"),
             metadata,
             &mut out,
         );
@@ -357,17 +361,7 @@ mod tests {
                 labels: "unclassified",
                 row,
             };
-            assert_eq!(
-                lines.push(
-                    &event,
-                    Origin {
-                        feed: &feed,
-                        source_name: ""
-                    },
-                    false
-                ),
-                row.len() + 1
-            );
+            assert_eq!(lines.push(&event, &Origin::new(&feed, ""), false), row.len() + 1);
         }
         assert_eq!((lines.len(), lines.bytes()), (3, 9));
         let (bytes, ends) = lines.take(2);

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as Turns, Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// An idempotent activation without input: it looks what is to be done, does one piece of it, and says when to look
@@ -20,12 +20,35 @@ pub trait Worker: Send + Sync {
     /// Its name in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Does one piece of work. A `stop` is honoured between two steps, never in the middle of one.
+    /// Does one piece of work. A `stop` is honoured between two steps, never in the middle of one. Once it has claimed
+    /// something, it [passes](Turn::pass) its turn to look on, if it runs in several copies.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future is a crash at that point: what was claimed lapses, and the next activation goes on.
-    async fn activate(&self, stop: &CancellationToken) -> Next;
+    async fn activate(&self, stop: &CancellationToken, turn: &mut Turn) -> Next;
+}
+
+/// The turn to look. Of the copies of a worker one has it: while nothing is to be done it alone waits for a wake or the
+/// time, and so a wake costs one look, however many copies there are.
+#[derive(Debug, Default)]
+pub struct Turn(Option<OwnedMutexGuard<()>>);
+
+impl Turn {
+    /// Takes the turn that the copies of a worker share.
+    pub(crate) async fn take(turns: &Arc<Turns<()>>) -> Self {
+        Self(Some(Arc::clone(turns).lock_owned().await))
+    }
+
+    /// Lets another copy look: this one has something to do.
+    pub fn pass(&mut self) {
+        self.0 = None;
+    }
+
+    /// Whether it was passed on.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 /// When a worker wants to be activated again.

@@ -22,7 +22,7 @@ use crate::{
     },
     telemetry::{NoticeLabels, Telemetry},
     vault::Vault,
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 /// So many notices are under way at once: one silent channel must not hold up the others.
@@ -209,7 +209,7 @@ impl Worker for NoticeWorker {
         "notices"
     }
 
-    async fn activate(&self, stop: &CancellationToken) -> Next {
+    async fn activate(&self, stop: &CancellationToken, _turn: &mut Turn) -> Next {
         self.round(stop).await.unwrap_or_else(|cause| {
             error!(error = cause.chain(), "notices cannot use the store");
             Next::At(later(self.clock.now(), STORE_PAUSE))

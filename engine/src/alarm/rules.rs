@@ -102,7 +102,11 @@ pub fn judge(facts: &Facts<'_>, now: Timestamp) -> Verdict {
                 "events are collected, but the destination `{}` has taken none for {after}: {why}",
                 stuck.destination
             ),
-            due_at: later(now, LONGEST_WAIT),
+            // A collector that falls silent is the graver cause, and takes over.
+            due_at: match paused {
+                None => later(now, LONGEST_WAIT).min(collector_due),
+                Some(_) => later(now, LONGEST_WAIT),
+            },
         };
     }
     if quiet_due <= now {
@@ -344,6 +348,19 @@ mod tests {
         ] {
             assert_eq!(is_told(from, to), told, "{from:?} {to:?}");
         }
+    }
+
+    #[test]
+    fn a_stuck_destination_does_not_hide_a_collector_that_falls_silent() {
+        let facts = Facts {
+            stuck: Some(stuck(0, None)),
+            ..facts(Some(194), None)
+        };
+        let verdict = judge(&facts, at(217));
+        assert!(verdict.cause.contains("`lake`"), "{}", verdict.cause);
+        assert_eq!(verdict.due_at, at(254));
+        let verdict = judge(&facts, at(254));
+        assert!(verdict.cause.starts_with("no poll of Zoom"), "{}", verdict.cause);
     }
 
     fn any_facts() -> impl Strategy<Value = Facts<'static>> {

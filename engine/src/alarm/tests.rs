@@ -27,7 +27,7 @@ use crate::{
     store::testing::Fixture,
     telemetry::Telemetry,
     vault::{self, Held, Vault},
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -87,7 +87,10 @@ impl Scene {
 
     async fn settle(&self, worker: impl Worker) -> Next {
         for _ in 0..100 {
-            match worker.activate(&CancellationToken::new()).await {
+            match worker
+                .activate(&CancellationToken::new(), &mut Turn::default())
+                .await
+            {
                 Next::Again => {}
                 next => return next,
             }

@@ -19,7 +19,7 @@ use crate::{
         alarms::{Alarmed, Judged, NewNotice},
     },
     telemetry::{AlarmLabels, Telemetry},
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 /// So many alarms are judged in one transaction.
@@ -176,7 +176,7 @@ impl Worker for AlarmWorker {
         crate::worker::ALARM
     }
 
-    async fn activate(&self, _stop: &CancellationToken) -> Next {
+    async fn activate(&self, _stop: &CancellationToken, _turn: &mut Turn) -> Next {
         self.round().await.unwrap_or_else(|cause| {
             error!(error = cause.chain(), "alarms cannot be judged");
             Next::At(later(self.clock.now(), STORE_PAUSE))

@@ -25,7 +25,7 @@ use crate::{
     },
     telemetry::Telemetry,
     vault::{self, Held},
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
     zoom::{self, PageRequest, Place, Places},
 };
 
@@ -352,7 +352,7 @@ async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     let stop = CancellationToken::new();
     let mut renewed = Vec::new();
     for hour in 0..72 {
-        while worker.activate(&stop).await == Next::Again {
+        while worker.activate(&stop, &mut Turn::default()).await == Next::Again {
             renewed.push(hour);
         }
         time.advance(Duration::from_hours(1));
@@ -365,9 +365,9 @@ async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     }
     scene.zoom.newest.store(500, Ordering::SeqCst);
     time.advance(Duration::from_hours(24));
-    worker.activate(&stop).await;
+    worker.activate(&stop, &mut Turn::default()).await;
     assert!(scene.row().await.is_void());
-    assert_eq!(worker.activate(&stop).await, Next::Idle);
+    assert_eq!(worker.activate(&stop, &mut Turn::default()).await, Next::Idle);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{Credentials, idle};
 use crate::{
     retry::{chance, later},
     store,
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 /// How long the worker waits after it could not do its work before it looks again.
@@ -94,7 +94,7 @@ impl Worker for RenewalWorker {
         "renewal"
     }
 
-    async fn activate(&self, _stop: &CancellationToken) -> Next {
+    async fn activate(&self, _stop: &CancellationToken, _turn: &mut Turn) -> Next {
         self.look().await.unwrap_or_else(|error| {
             error!(error = error.chain(), "cannot tell which token is due");
             Next::At(later(self.now(), PAUSE))

@@ -6,12 +6,12 @@ use tracing::{info, warn};
 use super::{
     batch::{self, Cut, cut},
     lane::{Ended, Run},
-    read::{first, front},
+    read::Log,
 };
 use crate::{
     crash,
     destination::{Batch, Limits, WriteError},
-    model::{EventId, Position, encode_alone},
+    model::{EventIds, Position, encode_alone},
     store::{
         Error,
         delivery::{Moved, Pending, Refusal, Settlement},
@@ -64,8 +64,12 @@ impl Run<'_> {
             now: limits.max_events,
             ceiling: limits.max_events,
         };
+        let mut log = Log::new(self.store(), self.wanted);
         while self.goes_on() {
-            match self.deliver_batch(&mut pending, &limits, &mut pace).await? {
+            match self
+                .deliver_batch(&mut log, &mut pending, &limits, &mut pace)
+                .await?
+            {
                 Step::Onward => {}
                 Step::Over(ended) => return Ok(ended),
             }
@@ -75,6 +79,7 @@ impl Run<'_> {
 
     async fn deliver_batch(
         &self,
+        log: &mut Log<'_>,
         pending: &mut Pending,
         limits: &Limits,
         pace: &mut Pace,
@@ -83,7 +88,7 @@ impl Run<'_> {
             max_events: pace.now,
             ..*limits
         };
-        let front = front(self.store(), pending, &limits, self.wanted).await?;
+        let front = log.front(pending, &limits).await?;
         if front.waiting.is_empty() && front.left_out > 0 {
             return self.pass(pending, front.reached, front.left_out).await;
         }
@@ -142,7 +147,7 @@ impl Run<'_> {
                 Ok(step)
             }
             Err(WriteError::Refused { reason } | WriteError::TooLarge { reason }) if count == 1 => {
-                let step = self.bury(pending, end, batch.first(), reason).await?;
+                let step = self.bury(log, pending, end, batch.first(), reason).await?;
                 self.count_left_out(left_out);
                 pace.refused();
                 Ok(step)
@@ -198,17 +203,20 @@ impl Run<'_> {
     /// Moves the position past a refused event, and keeps the event as a dead letter.
     async fn bury(
         &self,
+        log: &mut Log<'_>,
         pending: &mut Pending,
         end: Position,
         sent: String,
         reason: String,
     ) -> Result<Step, Error> {
         let destination = &self.claim.destination;
-        let (event_id, event) = first(self.store(), pending, self.wanted, |event| {
-            let id = EventId::new(&pending.feed, event.day, event.hash, event.occurrence).to_string();
-            (id, encode_alone(event))
-        })
-        .await?;
+        let ids = EventIds::of(&pending.feed);
+        let (event_id, event) = log
+            .first(pending, |event| {
+                let id = ids.id(event.day, event.hash, event.occurrence).to_string();
+                (id, encode_alone(event))
+            })
+            .await?;
         warn!(feed = %pending.feed, event.id = event_id, "event refused for good, kept as a dead letter");
         let refusal = Refusal {
             id: dead_letter_id(destination.as_str(), &event_id),

@@ -6,7 +6,10 @@ use crate::{
     delivery::batch::Waiting,
     destination::{Limits, Lines, Origin},
     model::{Event, Position},
-    store::{Error, Store, delivery::Pending},
+    store::{
+        Error, Store,
+        delivery::{Pending, StoredSegment},
+    },
 };
 
 /// The front of what waits.
@@ -44,65 +47,112 @@ const LEFT_OUT_STEP: u64 = if cfg!(test) { 6 } else { 100_000 };
 /// So many bytes of frames are unpacked at once.
 const STEP: usize = 1 << 20;
 
-/// Reads from the position on: at least the staged batch where there is one, otherwise as much as the limits allow
-/// and one event more, which shows that a batch is full.
-pub(super) async fn front(
-    store: &Store,
-    pending: &Pending,
-    limits: &Limits,
-    wanted: Wanted<'_>,
-) -> Result<Front, Error> {
-    let origin = Origin {
-        feed: &pending.feed,
-        source_name: &pending.source_name,
-    };
-    let mut front = Front {
-        lines: Lines::default(),
-        waiting: Vec::new(),
-        more: false,
-        reached: pending.position,
-        left_out: 0,
-    };
-    let mut at = pending.position;
-    loop {
-        let segments = store.segments(pending.feed_id, at.seq, STEP).await?;
-        if segments.is_empty() {
-            return Ok(front);
+/// A feed's log, read by one destination in order.
+#[derive(Debug)]
+pub(super) struct Log<'a> {
+    store: &'a Store,
+    wanted: Wanted<'a>,
+    /// What was read last. A batch mostly ends inside a segment, and the next one goes on there.
+    read: Vec<StoredSegment>,
+}
+
+impl<'a> Log<'a> {
+    pub(super) fn new(store: &'a Store, wanted: Wanted<'a>) -> Self {
+        Self {
+            store,
+            wanted,
+            read: Vec::new(),
         }
-        for segment in segments {
-            let mut index = 0;
-            for event in segment.read() {
-                let event = event.map_err(|error| damaged(pending, segment.seq, &error.to_string()))?;
-                index += 1;
-                if segment.seq == at.seq && index <= at.index {
-                    continue;
-                }
-                if front.is_enough(pending.staged, limits) {
-                    front.more = true;
-                    return Ok(front);
-                }
-                front.reached = behind(segment.seq, index, segment.events);
-                if wanted.admits(pending, &event) {
-                    let bytes = front.lines.push(&event, origin, wanted.metadata);
-                    front.waiting.push(Waiting {
-                        bytes,
-                        collected_at: event.collected_at,
-                        end: front.reached,
-                        left_out: std::mem::take(&mut front.left_out),
-                    });
-                } else {
-                    front.leave_out();
-                }
+    }
+
+    /// Segments from `seq` on; none at the end of the log.
+    async fn segments(&mut self, pending: &Pending, seq: i64) -> Result<&[StoredSegment], Error> {
+        match self.read.iter().position(|segment| segment.seq == seq) {
+            Some(before) => _ = self.read.drain(..before),
+            None => self.read = self.store.segments(pending.feed_id, seq, STEP).await?,
+        }
+        Ok(&self.read)
+    }
+
+    /// Reads from the position on: at least the staged batch where there is one, otherwise as much as the limits
+    /// allow and one event more, which shows that a batch is full.
+    pub(super) async fn front(&mut self, pending: &Pending, limits: &Limits) -> Result<Front, Error> {
+        let wanted = self.wanted;
+        let origin = Origin::new(&pending.feed, &pending.source_name);
+        let mut front = Front {
+            lines: Lines::default(),
+            waiting: Vec::new(),
+            more: false,
+            reached: pending.position,
+            left_out: 0,
+        };
+        let mut at = pending.position;
+        loop {
+            let segments = self.segments(pending, at.seq).await?;
+            if segments.is_empty() {
+                return Ok(front);
             }
-            if index != segment.events {
-                return Err(damaged(
-                    pending,
-                    segment.seq,
-                    "it does not hold as many events as it should",
-                ));
+            for segment in segments {
+                let mut index = 0;
+                for event in segment.read() {
+                    let event = event.map_err(|error| damaged(pending, segment.seq, &error.to_string()))?;
+                    index += 1;
+                    if segment.seq == at.seq && index <= at.index {
+                        continue;
+                    }
+                    if front.is_enough(pending.staged, limits) {
+                        front.more = true;
+                        return Ok(front);
+                    }
+                    front.reached = behind(segment.seq, index, segment.events);
+                    if wanted.admits(pending, &event) {
+                        let bytes = front.lines.push(&event, &origin, wanted.metadata);
+                        front.waiting.push(Waiting {
+                            bytes,
+                            collected_at: event.collected_at,
+                            end: front.reached,
+                            left_out: std::mem::take(&mut front.left_out),
+                        });
+                    } else {
+                        front.leave_out();
+                    }
+                }
+                if index != segment.events {
+                    return Err(damaged(
+                        pending,
+                        segment.seq,
+                        "it does not hold as many events as it should",
+                    ));
+                }
+                at = Position {
+                    seq: segment.seq + 1,
+                    index: 0,
+                };
+            }
+        }
+    }
+
+    /// Hands the first event behind the position that the destination wants to `with`.
+    pub(super) async fn first<T>(
+        &mut self,
+        pending: &Pending,
+        with: impl FnOnce(&Event<'_>) -> T,
+    ) -> Result<T, Error> {
+        let wanted = self.wanted;
+        let mut at = pending.position;
+        loop {
+            let Some(segment) = self.segments(pending, at.seq).await?.first() else {
+                return Err(damaged(pending, at.seq, "it is not there"));
+            };
+            let skip = usize::try_from(at.index).unwrap_or(usize::MAX);
+            for event in segment.read().skip(skip) {
+                let event = event.map_err(|error| damaged(pending, at.seq, &error.to_string()))?;
+                if wanted.admits(pending, &event) {
+                    return Ok(with(&event));
+                }
             }
             at = Position {
-                seq: segment.seq + 1,
+                seq: at.seq + 1,
                 index: 0,
             };
         }
@@ -131,37 +181,6 @@ impl Front {
             }
             None => self.left_out += 1,
         }
-    }
-}
-
-/// Hands the first event behind the position that the destination wants to `with`.
-pub(super) async fn first<T>(
-    store: &Store,
-    pending: &Pending,
-    wanted: Wanted<'_>,
-    with: impl FnOnce(&Event<'_>) -> T,
-) -> Result<T, Error> {
-    let mut at = pending.position;
-    loop {
-        let Some(segment) = store
-            .segments(pending.feed_id, at.seq, 1)
-            .await?
-            .into_iter()
-            .next()
-        else {
-            return Err(damaged(pending, at.seq, "it is not there"));
-        };
-        let skip = usize::try_from(at.index).unwrap_or(usize::MAX);
-        for event in segment.read().skip(skip) {
-            let event = event.map_err(|error| damaged(pending, at.seq, &error.to_string()))?;
-            if wanted.admits(pending, &event) {
-                return Ok(with(&event));
-            }
-        }
-        at = Position {
-            seq: at.seq + 1,
-            index: 0,
-        };
     }
 }
 

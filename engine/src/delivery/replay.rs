@@ -41,12 +41,9 @@ impl Run<'_> {
 
     async fn replay_one(&self, letter: &Queued) -> Result<Option<Ended>, Error> {
         let mut lines = Lines::default();
-        let origin = Origin {
-            feed: &letter.feed,
-            source_name: &letter.source_name,
-        };
+        let origin = Origin::new(&letter.feed, &letter.source_name);
         let metadata = self.wanted.metadata;
-        decode_alone(&letter.event, |event| lines.push(event, origin, metadata))
+        decode_alone(&letter.event, |event| lines.push(event, &origin, metadata))
             .map_err(|_| Error::Damaged(format!("dead letter {} cannot be read", letter.id)))?;
         let id = batch::replay_id(&self.claim.destination, &letter.event_id);
         let batch = Batch::new(id, lines, 1);

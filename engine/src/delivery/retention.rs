@@ -12,7 +12,7 @@ use crate::{
     crash,
     retry::later,
     store::{Error, Store},
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 /// So many segments are looked at in one transaction.
@@ -66,7 +66,7 @@ impl Worker for RetentionWorker {
         "retention"
     }
 
-    async fn activate(&self, _stop: &CancellationToken) -> Next {
+    async fn activate(&self, _stop: &CancellationToken, _turn: &mut Turn) -> Next {
         self.step().await.unwrap_or_else(|cause| {
             error!(error = cause.chain(), "retention cannot use the store");
             Next::At(later(self.clock.now(), BEAT))

@@ -24,7 +24,7 @@ use crate::{
     },
     telemetry::{DestinationFault, DestinationLabels, Telemetry},
     vault::Vault,
-    worker::{Next, Worker},
+    worker::{Next, Turn, Worker},
 };
 
 /// How long the store is left alone after it could not be used.
@@ -73,8 +73,8 @@ impl Worker for DeliveryWorker {
         crate::worker::DELIVERY
     }
 
-    async fn activate(&self, stop: &CancellationToken) -> Next {
-        self.turn(stop).await.unwrap_or_else(|cause| {
+    async fn activate(&self, stop: &CancellationToken, turn: &mut Turn) -> Next {
+        self.turn(stop, turn).await.unwrap_or_else(|cause| {
             error!(error = cause.chain(), "delivery cannot use the store");
             Next::At(later(self.clock.now(), STORE_PAUSE))
         })
@@ -101,7 +101,7 @@ impl DeliveryWorker {
         }
     }
 
-    async fn turn(&self, stop: &CancellationToken) -> Result<Next, Error> {
+    async fn turn(&self, stop: &CancellationToken, turn: &mut Turn) -> Result<Next, Error> {
         let Some(lane) = self
             .store
             .claim_lane(&self.options.owner, self.options.lease)
@@ -109,6 +109,7 @@ impl DeliveryWorker {
         else {
             return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
         };
+        turn.pass();
         crash::point("delivery.claimed").await;
         let span = info_span!("lane", destination.id = %lane.claim.destination);
         let claim = lane.claim.clone();

@@ -45,14 +45,7 @@ fn batch(rows: &[&str]) -> Batch {
             labels: "sso",
             row,
         };
-        lines.push(
-            &event,
-            Origin {
-                feed: &feed,
-                source_name: "s",
-            },
-            false,
-        );
+        lines.push(&event, &Origin::new(&feed, "s"), false);
     }
     Batch::new("msg_1".to_owned(), lines, rows.len())
 }

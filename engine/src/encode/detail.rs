@@ -1,31 +1,21 @@
 //! What an operation changed, field by field, where Zoom's text tells it in its usual form.
 
-use std::borrow::Cow;
-
 use engine_api::detail::Detail;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::quote;
-
-/// The one field of a row that is taken apart.
-#[derive(Deserialize)]
-struct Detailed<'a> {
-    #[serde(borrow, default)]
-    operation_detail: Option<&'a RawValue>,
-}
+use crate::model::{
+    Fields,
+    scan::{self, Scanner},
+};
 
 /// Writes the member `detail` with a comma before it; nothing where the row has no `operation_detail`, or one that
 /// does not follow the form of [`engine_api::detail`].
 pub(super) fn member(row: &str, out: &mut String) {
-    // An array would be read as a struct, too, field by field.
-    if !row.starts_with('{') {
+    let mut scanner = Scanner::new(row);
+    let found = Fields::read(&mut scanner).and_then(|fields| fields.detail());
+    let Some(text) = found.and_then(scan::unquote) else {
         return;
-    }
-    let found = serde_json::from_str(row)
-        .ok()
-        .and_then(|row: Detailed<'_>| row.operation_detail);
-    let Some(text) = found.and_then(text) else { return };
+    };
     let Some(detail) = Detail::parse(&text) else {
         return;
     };
@@ -49,15 +39,6 @@ pub(super) fn member(row: &str, out: &mut String) {
         out.push('}');
     }
     out.push_str("]}");
-}
-
-/// The text of a JSON string; `None` where it is no string.
-fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = value.get();
-    match raw.strip_prefix('"')?.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(raw).ok().map(Cow::Owned),
-    }
 }
 
 #[cfg(test)]

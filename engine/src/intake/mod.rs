@@ -43,7 +43,7 @@ use crate::{
     model::plan::Cadence,
     store::Store,
     telemetry::Telemetry,
-    worker::{Next, Wakes, Worker},
+    worker::{Next, Turn, Wakes, Worker},
     zoom::Zoom,
 };
 
@@ -110,7 +110,7 @@ impl Worker for Intake {
         crate::worker::INTAKE
     }
 
-    async fn activate(&self, stop: &CancellationToken) -> Next {
+    async fn activate(&self, stop: &CancellationToken, turn: &mut Turn) -> Next {
         let claimed = match self.store.claim_feed(&self.owner, self.lease_until()).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -119,6 +119,7 @@ impl Worker for Intake {
             }
         };
         if let Some(feed) = claimed {
+            turn.pass();
             crash::point("intake.claimed").await;
             self.poll(feed, stop).await;
             return Next::Again;

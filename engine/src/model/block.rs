@@ -1,6 +1,6 @@
 //! The form of events inside a segment.
 //!
-//! A block is `heads length (u32) | heads | rows`: what is short and alike in front, all rows behind it, so that both
+//! A block is `rows length (u32) | rows | heads`: all rows in front, what is short and alike behind them, so that both
 //! compress well. Times are differences from the event before, labels are numbers in a table that grows as they are
 //! met. A block does not hold the rows' hashes: 16 bytes that no compression makes smaller, which the log of events
 //! keeps once, by day, in the same order ([`Prints`]).
@@ -20,17 +20,21 @@ pub struct BlockError {
 
 /// The prints of a block's events, by day, each day's in the order of the events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prints(BTreeMap<Day, Vec<u8>>);
+pub struct Prints(Vec<(Day, Vec<u8>)>);
 
 impl Prints {
     /// Adds one at the end of its day.
     pub fn push(&mut self, day: Day, print: Print) {
-        self.0.entry(day).or_default().extend(print.to_bytes());
+        // Nearly always the last one: events come in order of their time, and a block holds few days.
+        match self.0.iter_mut().rev().find(|(known, _)| *known == day) {
+            Some((_, bytes)) => bytes.extend(print.to_bytes()),
+            None => self.0.push((day, print.to_bytes().into())),
+        }
     }
 
     /// Takes the stored prints of a day.
     pub fn insert(&mut self, day: Day, bytes: Vec<u8>) {
-        self.0.insert(day, bytes);
+        self.0.push((day, bytes));
     }
 
     /// Each day with the bytes to store.
@@ -38,6 +42,9 @@ impl Prints {
         self.0.iter().map(|(day, bytes)| (*day, bytes.as_slice()))
     }
 }
+
+/// The bytes that the length of the rows takes.
+const LENGTH: usize = size_of::<u32>();
 
 const HAS_TIME: u8 = 1;
 const LATE: u8 = 2;
@@ -82,6 +89,10 @@ impl BlockWriter {
             self.labels.push(event.labels.into());
         }
         write_number(heads, event.row.len() as u64);
+        if self.rows.is_empty() {
+            // Where their length will stand, so that they need not be moved for it.
+            self.rows.extend([0; LENGTH]);
+        }
         self.rows.extend(event.row.as_bytes());
     }
 
@@ -92,12 +103,12 @@ impl BlockWriter {
 
     /// The block.
     pub fn finish(self) -> Vec<u8> {
-        let Self { mut heads, rows, .. } = self;
-        let length = u32::try_from(heads.len()).unwrap_or(u32::MAX).to_le_bytes();
-        heads.reserve_exact(length.len() + rows.len());
-        heads.splice(0..0, length);
-        heads.extend(rows);
-        heads
+        let Self { heads, mut rows, .. } = self;
+        if let Some((length, rows)) = rows.split_first_chunk_mut() {
+            *length = u32::try_from(rows.len()).unwrap_or(u32::MAX).to_le_bytes();
+        }
+        rows.extend(heads);
+        rows
     }
 }
 
@@ -115,13 +126,9 @@ pub struct BlockReader<'a> {
 impl<'a> BlockReader<'a> {
     /// Reads `block`, whose events' hashes are in `prints`.
     pub fn new(block: &'a [u8], prints: &'a Prints) -> Self {
-        let (heads, rows) = block
-            .split_first_chunk()
-            .and_then(|(length, rest)| {
-                rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
-            })
-            // A single byte in front is no head, so the first event is refused.
-            .unwrap_or((&block[..block.len().min(1)], &[]));
+        let (rows, heads) = split(block)
+            // A single byte is no head, so the first event is refused.
+            .unwrap_or((&[], &block[..block.len().min(1)]));
         Self {
             heads,
             rows,
@@ -189,6 +196,12 @@ impl<'a> Iterator for BlockReader<'a> {
     }
 }
 
+/// The rows of a block, and the heads behind them.
+fn split(block: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = block.split_first_chunk::<LENGTH>()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}
+
 /// One event by itself, with all that it takes to read it again.
 pub fn encode_alone(event: &Event<'_>) -> Vec<u8> {
     let mut block = BlockWriter::default();
@@ -213,8 +226,10 @@ pub fn decode_alone<T>(alone: &[u8], with: impl FnOnce(&Event<'_>) -> T) -> Resu
     let (print, block) = alone
         .split_first_chunk::<{ Print::BYTES }>()
         .ok_or_else(|| damaged.clone())?;
-    // The day stands in the block's head; an event has one print, whatever its day.
-    let mut heads = block.get(5..).unwrap_or_default();
+    // The day stands behind the flags; an event has one print, whatever its day.
+    let mut heads = split(block)
+        .and_then(|(_, heads)| heads.get(1..))
+        .unwrap_or_default();
     let day = read_difference(&mut heads, &mut 0).and_then(|day| i32::try_from(day).ok());
     let mut prints = Prints::default();
     prints.insert(

@@ -11,13 +11,16 @@ use super::{Day, FeedKey, RowHash};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
-impl EventId {
-    /// The id of an occurrence of a row (law L2): source, log type, day, canonical hash, occurrence number.
-    pub fn new(feed: &FeedKey, day: Day, hash: RowHash, occurrence: u32) -> Self {
-        let source = feed.source.as_str().as_bytes();
-        let mut named = Vec::with_capacity(96);
+/// Names the events of one feed.
+#[derive(Clone, Copy)]
+pub struct EventIds([u8; 32]);
+
+impl EventIds {
+    /// Those of a feed.
+    pub fn of(feed: &FeedKey) -> Self {
+        let mut named = Vec::with_capacity(64);
         named.extend(b"zoom-log-event/2\0");
-        named.extend(source);
+        named.extend(feed.source.as_str().as_bytes());
         named.extend([
             0,
             match feed.log_type {
@@ -25,13 +28,26 @@ impl EventId {
                 LogType::Activity => b'a',
             },
         ]);
-        named.extend(day.number().to_le_bytes());
-        named.extend(hash.0);
-        named.extend(occurrence.to_le_bytes());
-        let digest = blake3::hash(&named);
+        Self(*blake3::hash(&named).as_bytes())
+    }
+
+    /// The id of an occurrence of a row (law L2): source, log type, day, canonical hash, occurrence number. What all
+    /// events of a feed share is the key of a hash over the rest.
+    pub fn id(&self, day: Day, hash: RowHash, occurrence: u32) -> EventId {
+        let mut named = [0; 20];
+        named[..4].copy_from_slice(&day.number().to_le_bytes());
+        named[4..16].copy_from_slice(&hash.0);
+        named[16..].copy_from_slice(&occurrence.to_le_bytes());
+        let digest = blake3::keyed_hash(&self.0, &named);
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_bytes()[..16]);
-        Self(id)
+        EventId(id)
+    }
+}
+
+impl fmt::Debug for EventIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventIds").finish_non_exhaustive()
     }
 }
 

@@ -12,11 +12,12 @@ mod feed;
 pub mod plan;
 pub mod progress;
 mod row;
+pub mod scan;
 
 pub use block::{BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
 pub use budget::{Allowance, Budget, Purpose};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};
-pub use event::{Event, EventId};
+pub use event::{Event, EventId, EventIds};
 pub use feed::{FeedKey, Fence, Lease, Position};
-pub use row::{Mark, Print, Row, RowHash};
+pub use row::{Fields, Mark, Print, Row, RowHash};

@@ -5,14 +5,21 @@
 //! optional, unknown fields are kept in the bytes, and a row that is not even an object still has an identity: the
 //! hash of its bytes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use engine_api::{LogType, label::Labelled};
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    tz::{Offset, TimeZone},
+};
 
-use super::Day;
+use twox_hash::XxHash3_64;
+
+use super::{
+    Day,
+    scan::{self, Scanner},
+};
 
 /// Twelve bytes that stand for a row's documented fields.
 ///
@@ -30,14 +37,14 @@ impl std::hash::Hash for RowHash {
 }
 
 /// Four bytes that stand for a row's exact text: they tell apart rows that are equal in their documented fields only.
+/// Where two of those share them, one of the texts may be delivered in the other's place, and none is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub [u8; 4]);
 
 impl Mark {
     /// The mark of a row's text.
     pub fn of(text: &str) -> Self {
-        let digest = blake3::hash(text.as_bytes());
-        let [a, b, c, d, ..] = *digest.as_bytes();
+        let [a, b, c, d, ..] = XxHash3_64::oneshot(text.as_bytes()).to_le_bytes();
         Self([a, b, c, d])
     }
 }
@@ -98,60 +105,78 @@ pub struct Row<'a> {
     fields: Fields<'a>,
 }
 
-/// The documented fields of both reports. Whatever is not there, or not a text, is still hashed as it is.
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow, default)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    operator: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    category_type: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    operation_detail: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    email: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    ip_address: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    client_type: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    version: Option<&'a RawValue>,
-}
+/// The documented fields of both reports, as they are written; `null` is absent. Whatever is not a text is still
+/// hashed as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fields<'a>(pub [Option<&'a str>; Fields::COUNT]);
 
-impl Fields<'_> {
+const TIME: usize = 0;
+const OPERATOR: usize = 1;
+const CATEGORY: usize = 2;
+const ACTION: usize = 3;
+const DETAIL: usize = 4;
+const ACTIVITY: Range<usize> = 5..Fields::COUNT;
+
+impl<'a> Fields<'a> {
+    /// How many there are.
+    pub const COUNT: usize = 10;
+
+    fn place(name: &str) -> Option<usize> {
+        Some(match name {
+            "time" => TIME,
+            "operator" => OPERATOR,
+            "category_type" => CATEGORY,
+            "action" => ACTION,
+            "operation_detail" => DETAIL,
+            "email" => 5,
+            "type" => 6,
+            "ip_address" => 7,
+            "client_type" => 8,
+            "version" => 9,
+            _ => return None,
+        })
+    }
+
+    /// Reads an object; `None` where it is none, or names a documented field twice.
+    pub fn read(scanner: &mut Scanner<'a>) -> Option<Self> {
+        let mut fields = Self::default();
+        let mut seen = [false; Self::COUNT];
+        scanner.object(|name, scanner| {
+            let value = scanner.value()?;
+            if let Some(place) = Self::place(name) {
+                if std::mem::replace(&mut seen[place], true) {
+                    return None;
+                }
+                fields.0[place] = Some(value).filter(|value| *value != "null");
+            }
+            Some(())
+        })?;
+        Some(fields)
+    }
+
+    /// The field `operation_detail`.
+    pub fn detail(&self) -> Option<&'a str> {
+        self.0[DETAIL]
+    }
+
     /// Appends the documented fields of a log type to what is hashed; answers the row's time.
-    fn hash(&self, log_type: LogType, canonical: &mut Vec<u8>) -> Option<Timestamp> {
-        let written = value_text(self.time);
+    fn canonical(&self, log_type: LogType, canonical: &mut Vec<u8>) -> Option<Timestamp> {
+        let written = self.0[TIME].map(value_text);
         let time = written.as_deref().and_then(parse_time);
         match time {
             Some(time) => {
                 canonical.push(b't');
-                canonical.extend(time.as_nanosecond().to_le_bytes());
+                canonical.extend(time.as_second().to_le_bytes());
+                canonical.extend(time.subsec_nanosecond().to_le_bytes());
             }
             None => hash_field(canonical, written.as_deref()),
         }
-        let documented: &[Option<&RawValue>] = match log_type {
-            LogType::Operation => &[
-                self.operator,
-                self.category_type,
-                self.action,
-                self.operation_detail,
-            ],
-            LogType::Activity => &[
-                self.email,
-                self.kind,
-                self.ip_address,
-                self.client_type,
-                self.version,
-            ],
+        let documented = match log_type {
+            LogType::Operation => OPERATOR..DETAIL + 1,
+            LogType::Activity => ACTIVITY,
         };
-        for field in documented {
-            hash_field(canonical, value_text(*field).as_deref());
+        for field in &self.0[documented] {
+            hash_field(canonical, field.map(value_text).as_deref());
         }
         time
     }
@@ -160,26 +185,29 @@ impl Fields<'_> {
 impl<'a> Row<'a> {
     /// Reads a row; every JSON value is one.
     pub fn parse(log_type: LogType, text: &'a str) -> Self {
-        // What is hashed: which fields there are, the length of each and its value.
-        let mut canonical = Vec::with_capacity(text.len() + 64);
-        canonical.extend(b"zoom-log-row/2\0");
-        // An array also deserialises into a struct, field by field; only an object has names to trust.
-        let fields = Some(text)
-            .filter(|text| text.starts_with('{'))
-            .and_then(|text| serde_json::from_str(text).ok());
-        let (fields, time) = match fields {
-            None => {
-                canonical.push(b'?');
-                canonical.extend(text.as_bytes());
-                (Fields::default(), None)
-            }
-            Some(fields) => {
-                let fields: Fields<'_> = fields;
-                let time = fields.hash(log_type, &mut canonical);
-                (fields, time)
-            }
+        let mut scanner = Scanner::new(text);
+        let fields = Fields::read(&mut scanner).filter(|_| scanner.is_at_end());
+        Self::new(log_type, text, fields, &mut Vec::new())
+    }
+
+    /// The row of a text whose fields are known; `None` for those of a text that has no fields to trust. `canonical`
+    /// is what is hashed: which fields there are, the length of each and its value.
+    pub fn new(
+        log_type: LogType,
+        text: &'a str,
+        fields: Option<Fields<'a>>,
+        canonical: &mut Vec<u8>,
+    ) -> Self {
+        canonical.clear();
+        canonical.extend(b"row/3\0");
+        let time = if let Some(fields) = &fields {
+            fields.canonical(log_type, canonical)
+        } else {
+            canonical.push(b'?');
+            canonical.extend(text.as_bytes());
+            None
         };
-        let digest = blake3::hash(&canonical);
+        let digest = blake3::hash(canonical);
         let mut hash = [0; 12];
         hash.copy_from_slice(&digest.as_bytes()[..12]);
         Self {
@@ -187,7 +215,7 @@ impl<'a> Row<'a> {
             hash: RowHash(hash),
             day: time.map_or(Day::UNDATED, Day::of),
             time,
-            fields,
+            fields: fields.unwrap_or_default(),
         }
     }
 
@@ -206,29 +234,19 @@ impl<'a> Row<'a> {
 
     /// Calls `with` with the fields that label rules look at.
     pub fn labelled<T>(&self, with: impl FnOnce(&Labelled<'_>) -> T) -> T {
-        let text = |field| value_text(field).unwrap_or_default();
-        let (category, action) = (text(self.fields.category_type), text(self.fields.action));
-        let (detail, operator) = (text(self.fields.operation_detail), text(self.fields.operator));
+        let text = |field: usize| self.fields.0[field].map(value_text).unwrap_or_default();
         with(&Labelled {
-            category: &category,
-            action: &action,
-            detail: &detail,
-            operator: &operator,
+            category: &text(CATEGORY),
+            action: &text(ACTION),
+            detail: &text(DETAIL),
+            operator: &text(OPERATOR),
         })
     }
 }
 
-/// A field's value: a text without its quotes and escapes, anything else as it is written; `null` is absent.
-fn value_text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let raw = value?.get();
-    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str(raw)
-            .ok()
-            .map(Cow::Owned)
-            .or(Some(Cow::Borrowed(raw))),
-        None => (raw != "null").then_some(Cow::Borrowed(raw)),
-    }
+/// A field's value: a text without its quotes and escapes, anything else as it is written.
+fn value_text(raw: &str) -> Cow<'_, str> {
+    scan::unquote(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 fn hash_field(canonical: &mut Vec<u8>, value: Option<&str>) {
@@ -236,7 +254,8 @@ fn hash_field(canonical: &mut Vec<u8>, value: Option<&str>) {
         None => canonical.push(b'-'),
         Some(value) => {
             canonical.push(b'=');
-            canonical.extend((value.len() as u64).to_le_bytes());
+            // No page is as large as four GiB.
+            canonical.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
             canonical.extend(value.as_bytes());
         }
     }
@@ -245,11 +264,32 @@ fn hash_field(canonical: &mut Vec<u8>, value: Option<&str>) {
 /// Reads a time in the forms that Zoom has been seen to use: RFC 3339 with or without a fraction or an offset, and
 /// `yyyy-mm-dd hh:mm:ss`; without an offset it is UTC.
 fn parse_time(text: &str) -> Option<Timestamp> {
+    if let Some(time) = usual_time(text.as_bytes()) {
+        return Some(time);
+    }
     let text = text.trim();
     text.parse::<Timestamp>().ok().or_else(|| {
         let civil: DateTime = text.strip_suffix(" UTC").unwrap_or(text).parse().ok()?;
         civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     })
+}
+
+/// The form that nearly all rows have: `yyyy-mm-ddThh:mm:ssZ`.
+fn usual_time(text: &[u8]) -> Option<Timestamp> {
+    const FORM: &[u8; 20] = b"0000-00-00T00:00:00Z";
+
+    let text: &[u8; 20] = text.try_into().ok()?;
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        form => byte == form,
+    };
+    if !text.iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let two = |at: usize| ((text[at] - b'0') * 10 + (text[at + 1] - b'0')).cast_signed();
+    let year = i16::from(two(0)) * 100 + i16::from(two(2));
+    let civil = DateTime::new(year, two(5), two(8), two(11), two(14), two(17), 0);
+    Offset::UTC.to_timestamp(civil.ok()?).ok()
 }
 
 #[cfg(test)]
@@ -317,6 +357,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_usual_form_of_a_time_is_read_as_any_other(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z",
+        ) {
+            let fast = usual_time(text.as_bytes());
+            let slow: Option<Timestamp> = text.parse().ok();
+            // A leap second is left to whoever reads all forms.
+            prop_assert!(fast == slow || fast.is_none() && text.ends_with(":60Z"), "{text}: {fast:?} {slow:?}");
+        }
+
         #[test]
         fn any_json_is_a_row(text in "[\\{\\}\\[\\]\":,a-z0-9]{0,40}") {
             let _ = operation(&text);

@@ -36,7 +36,10 @@ pub fn compress(frames: &[u8]) -> Result<Vec<u8>, Error> {
 ///
 /// [`Error::Damaged`] where it is not what [`compress`] made, or unpacks to more than `cap` bytes.
 pub fn decompress(payload: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
-    zstd::bulk::decompress(payload, cap)
+    // What a frame says of its size is what memory is taken for, and no more: most blocks are far below the cap.
+    let said = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
+    let size = said.and_then(|size| usize::try_from(size).ok());
+    zstd::bulk::decompress(payload, size.map_or(cap, |size| size.min(cap)))
         .map_err(|error| Error::Damaged(format!("a segment cannot be unpacked: {error}")))
 }
 

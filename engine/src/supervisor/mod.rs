@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     retry::later,
     telemetry::{Telemetry, WorkerLabels},
-    worker::{Next, Wakes, Worker},
+    worker::{Next, Turn, Wakes, Worker},
 };
 
 /// However idle, each worker looks this often: what it waits for may have been done by another process.
@@ -95,8 +95,10 @@ impl Supervisor {
 
     /// Runs so many copies of a worker.
     pub fn run(&self, worker: &Arc<dyn Worker>, copies: usize) {
+        let turns = Arc::default();
         for _ in 0..copies {
             let runner = Runner {
+                turns: Arc::clone(&turns),
                 worker: Arc::clone(worker),
                 beats: self.beats.clone(),
                 clock: self.clock.clone(),
@@ -149,6 +151,8 @@ impl Spawner {
 
 struct Runner {
     worker: Arc<dyn Worker>,
+    /// Shared by all copies of the worker.
+    turns: Arc<tokio::sync::Mutex<()>>,
     beats: Beats,
     clock: Clock,
     telemetry: Telemetry,
@@ -159,12 +163,24 @@ struct Runner {
 impl Runner {
     async fn run(self) {
         let wakes = self.wakes.of(self.worker.name());
+        let mut turn = Turn::default();
         while !self.stop.is_cancelled() {
+            if turn.is_passed() {
+                turn = tokio::select! {
+                    turn = Turn::take(&self.turns) => turn,
+                    () = self.stop.cancelled() => break,
+                };
+            }
             // Registered before the worker looks, so that a wake which comes while it looks is not lost.
             let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let due = match self.activate().await {
+            let next = self.activate(&mut turn).await;
+            if turn.is_passed() {
+                // Another copy has the turn and waits, for something that this one's work may have changed.
+                wakes.notify_waiters();
+            }
+            let due = match next {
                 Next::Again => continue,
                 Next::At(due) => due,
                 Next::Idle => Timestamp::MAX,
@@ -180,9 +196,9 @@ impl Runner {
         debug!(worker = self.worker.name(), "ended");
     }
 
-    async fn activate(&self) -> Next {
+    async fn activate(&self, turn: &mut Turn) -> Next {
         self.beats.note(self.worker.name());
-        let activation = std::panic::AssertUnwindSafe(self.worker.activate(&self.stop));
+        let activation = std::panic::AssertUnwindSafe(self.worker.activate(&self.stop, turn));
         if let Ok(next) = activation.catch_unwind().await {
             return next;
         }

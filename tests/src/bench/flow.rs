@@ -14,8 +14,9 @@ use serde_json::json;
 
 use super::{
     Series, Table,
-    machine::{count, memory},
-    pipe,
+    cores::{self, Cores},
+    machine::{count, memory, processor_seconds},
+    pipe::{self, Depth},
     table::whole,
 };
 use crate::{
@@ -91,6 +92,8 @@ struct Zoom {
     owed: Multiset,
     rows: u64,
     bytes: u64,
+    /// It has a core of its own.
+    apart: bool,
     _process: Process,
 }
 
@@ -98,6 +101,8 @@ struct Zoom {
 struct Pass {
     took: Duration,
     peak: f64,
+    /// Seconds of a core that the engine used.
+    worked: f64,
     /// What the database takes on disk when the engine has ended.
     stored: u64,
 }
@@ -109,16 +114,18 @@ struct Pass {
 /// When the engine delivers anything but exactly what the simulator owes.
 pub async fn measure(options: Options) -> Table {
     let zoom = Zoom::start(options).await;
-    let (mut bare, mut engine) = (Series::default(), Series::default());
-    let (mut peak, mut stored) = (Series::default(), Series::default());
+    let (mut alone, mut bare, mut engine) = (Series::default(), Series::default(), Series::default());
+    let (mut peak, mut worked, mut stored) = (Series::default(), Series::default(), Series::default());
     for _ in 0..options.repetitions {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let (rows, took) = pipe::run(&zoom.url, &zoom.days, folder.path()).await;
-        assert_eq!(rows, zoom.rows, "the bare pipe did not read what there is");
-        bare.push(count(rows) / took.as_secs_f64());
+        let (_, took) = zoom.pipe(Depth::Fetch).await;
+        alone.push(count(zoom.rows) / took.as_secs_f64());
+        let (bytes, took) = zoom.pipe(Depth::Parse).await;
+        assert_eq!(bytes, zoom.bytes, "the bare pipe did not read what there is");
+        bare.push(count(zoom.rows) / took.as_secs_f64());
         let pass = zoom.pass().await;
         engine.push(count(zoom.rows) / pass.took.as_secs_f64());
         peak.push(pass.peak);
+        worked.push(pass.worked * 1e6 / count(zoom.rows));
         stored.push(count(pass.stored) / count(zoom.bytes));
     }
 
@@ -128,15 +135,23 @@ pub async fn measure(options: Options) -> Table {
         whole(options.rows),
         (options.span_hours + 23) / 24
     ));
+    table.line("simulator alone, rows not looked at", &alone, "rows/s");
     table.line("bare pipe, which keeps nothing", &bare, "rows/s");
     table.line("engine on SQLite", &engine, "events/s");
     table.line("engine / bare pipe", &engine.over(&bare), "of its rate");
+    table.line("engine, time of a core", &worked, "µs an event");
     table.line("engine, peak memory (VmHWM)", &peak, "MiB");
     table.line("database / Zoom's rows", &stored, "bytes a byte");
     table.note(format!(
         "{} events a pass, each held against the simulator's ledger: none lost, none doubled.",
         whole(zoom.rows)
     ));
+    table.note(if zoom.apart {
+        "The simulator has a core of its own; the pipe and the engine have the others.".to_owned()
+    } else {
+        "The simulator shares its cores with what is measured: there is one core only, or no `taskset`."
+            .to_owned()
+    });
     table
 }
 
@@ -183,16 +198,38 @@ impl Zoom {
             owed,
             rows: held,
             bytes,
+            // Whoever looks on shares the simulator's core.
+            apart: cores::bind(process.pid(), Cores::Zoom) && cores::bind(std::process::id(), Cores::Zoom),
             _process: process,
         }
     }
 
+    /// Reads all rows without an engine, on the engine's cores.
+    async fn pipe(&self, depth: Depth) -> (u64, Duration) {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        cores::bind(std::process::id(), Cores::Measured);
+        let (url, days, path) = (self.url.clone(), self.days.clone(), folder.path().to_owned());
+        // A runtime of its own has as many threads as there are cores to measure on.
+        let run = move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(pipe::run(&url, &days, &path, depth))
+        };
+        let ran = tokio::task::spawn_blocking(run).await.expect("a pipe that ends");
+        cores::bind(std::process::id(), Cores::Zoom);
+        ran
+    }
+
     /// Passes all rows through a fresh engine.
     async fn pass(&self) -> Pass {
+        // What is started here runs where this runs, and takes as many threads as that is cores.
+        cores::bind(std::process::id(), Cores::Measured);
         let mut engine = Engine::start_with(&self.url, &[("log.level", "info")]).await;
+        cores::bind(std::process::id(), Cores::Zoom);
         let destination = json!({"name": "lake", "file": {"path": "lake"}});
         let destination = engine.create("destinations", destination).await;
         let lake = engine.out("lake");
+        let pid = engine.pid().expect("the engine runs");
+        let worked = processor_seconds(pid);
         let began = Instant::now();
         let source = json!({
             "name": "bench",
@@ -205,13 +242,14 @@ impl Zoom {
         engine.create("sources", source).await;
         self.all_lines(&lake, &mut engine).await;
         let took = began.elapsed();
-        let pid = engine.pid().expect("the engine runs");
+        let worked = processor_seconds(pid) - worked;
         let peak = memory(pid, "VmHWM");
         engine.stop().await;
         self.check(&lake);
         Pass {
             took,
             peak,
+            worked,
             stored: database_size(engine.data_dir()),
         }
     }

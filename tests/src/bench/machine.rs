@@ -67,6 +67,24 @@ pub(super) fn memory(pid: u32, name: &str) -> f64 {
     f64::from(kib.unwrap_or_else(|| panic!("no {name} in {path}"))) / 1024.0
 }
 
+/// Returns the seconds of a core that a process has used so far, its ended threads included.
+///
+/// # Panics
+///
+/// When there is no such process.
+pub(super) fn processor_seconds(pid: u32) -> f64 {
+    /// What the kernel counts in: a hundredth of a second on every architecture that Rust builds for.
+    const TICKS: f64 = 100.0;
+
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th fields behind it.
+    let (_, fields) = text.rsplit_once(')').unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u32 = ticks.filter_map(|field| field.parse::<u32>().ok()).sum();
+    f64::from(ticks) / TICKS
+}
+
 /// Returns a count as a number to calculate with.
 #[expect(
     clippy::cast_precision_loss,
@@ -78,13 +96,18 @@ pub(super) fn count(value: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, memory};
+    use super::{Machine, memory, processor_seconds};
 
     #[test]
     fn a_process_and_a_machine_have_a_size() {
         let pid = std::process::id();
         assert!(memory(pid, "VmRSS") > 1.0);
         assert!(memory(pid, "VmHWM") >= memory(pid, "VmRSS") - 1.0);
+        let began = processor_seconds(pid);
+        let mut work = 0_u64;
+        while processor_seconds(pid) <= began {
+            work = std::hint::black_box(work.wrapping_add(1));
+        }
         assert!(Machine::here().to_string().contains("cores of"));
     }
 }

@@ -4,6 +4,7 @@
 //! that was not done, or done wrong, is never printed. A measure that cannot be taken panics, and what it started ends
 //! with it.
 
+mod cores;
 pub mod flow;
 mod machine;
 pub mod phantoms;

@@ -31,7 +31,7 @@ use zoom_log_engine::{
     store::Store,
     telemetry::Telemetry,
     vault::Vault,
-    worker::{Next, Wakes, Worker},
+    worker::{Next, Turn, Wakes, Worker},
     zoom::{self, Place, Places, Zoom},
 };
 
@@ -311,7 +311,7 @@ impl Engine {
         let activation = runner.activation.get_or_insert_with(|| {
             let (worker, stop) = (Arc::clone(&runner.worker), self.stop.clone());
             runner.looked = self.clock.monotonic();
-            Box::pin(async move { worker.activate(&stop).await })
+            Box::pin(async move { worker.activate(&stop, &mut Turn::default()).await })
         });
         loop {
             runner.flag.0.store(false, Ordering::SeqCst);

@@ -33,7 +33,8 @@ async fn each_event_stands_in_the_file_once_however_often_the_engine_is_killed()
         fixture.append(feeds[life as usize % 2], &texts(&rows)).await;
         let worker = worker(&fixture, kinds.clone());
         let stop = CancellationToken::new();
-        let mut activation = worker.activate(&stop);
+        let mut turn = Turn::default();
+        let mut activation = worker.activate(&stop, &mut turn);
         // So many steps it lives: from not one to more than it needs.
         for _ in 0..life % 75 {
             if activation

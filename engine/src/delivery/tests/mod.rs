@@ -21,7 +21,7 @@ use crate::{
     store::testing::Fixture,
     telemetry::Telemetry,
     vault::{self, Held, Vault},
-    worker::{Next, Worker as _},
+    worker::{Next, Turn, Worker as _},
 };
 
 fn vault(fixture: &Fixture) -> Vault {
@@ -51,7 +51,10 @@ fn worker(fixture: &Fixture, destinations: Arc<dyn Open>) -> DeliveryWorker {
 /// Activates until nothing is to be done at once; answers when something will be.
 async fn settle(worker: &DeliveryWorker) -> Option<Timestamp> {
     for _ in 0..1_000 {
-        match worker.activate(&CancellationToken::new()).await {
+        match worker
+            .activate(&CancellationToken::new(), &mut Turn::default())
+            .await
+        {
             Next::Again => {}
             Next::At(due) => return Some(due),
             Next::Idle => return None,

@@ -12,7 +12,8 @@ use crate::delivery::tests::scripted::Act;
 /// Activates once and drops the activation at the point where it waits for `hung`.
 pub(super) async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
     let stop = CancellationToken::new();
-    let mut activation = pin!(scene.worker.activate(&stop));
+    let mut turn = Turn::default();
+    let mut activation = pin!(scene.worker.activate(&stop, &mut turn));
     for _ in 0..100_000 {
         if activation
             .as_mut()
@@ -115,7 +116,10 @@ async fn who_lost_the_lane_changes_nothing_and_stops() {
     let act = Act::TakeWhileClaimed(scene.fixture.store.clone());
     scene.script.now().acts.push_back(act);
     assert_eq!(
-        scene.worker.activate(&CancellationToken::new()).await,
+        scene
+            .worker
+            .activate(&CancellationToken::new(), &mut Turn::default())
+            .await,
         Next::Again
     );
     assert_eq!(scene.script.now().tried, [4], "it began nothing more");
@@ -155,7 +159,10 @@ async fn stopping_is_honoured_between_batches() {
     scene.fixture.append(scene.feeds[0], &["1"]).await;
     let stop = CancellationToken::new();
     stop.cancel();
-    assert_eq!(scene.worker.activate(&stop).await, Next::Again);
+    assert_eq!(
+        scene.worker.activate(&stop, &mut Turn::default()).await,
+        Next::Again
+    );
     assert!(scene.script.lines().is_empty());
     scene.settle().await;
     assert_eq!(scene.script.lines(), ["1"]);
@@ -222,7 +229,11 @@ async fn segments_are_forgotten_when_all_have_them_and_they_are_old() {
     let retention = RetentionWorker::new(fixture.store.clone(), fixture.clock.clone(), week);
     let kept = || fixture.number("SELECT COUNT(*) FROM segment");
     async fn forget(retention: &RetentionWorker) {
-        while retention.activate(&CancellationToken::new()).await == Next::Again {}
+        while retention
+            .activate(&CancellationToken::new(), &mut Turn::default())
+            .await
+            == Next::Again
+        {}
     }
     fixture.append(scene.feeds[0], &["1"]).await;
     let (_, lonely) = fixture.source(2, json!({})).await;
@@ -264,7 +275,11 @@ async fn prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_
     let before = fixture.store.known(feed, day).await.unwrap();
     scene.settle().await;
     fixture.time.advance(Duration::from_secs(1));
-    while retention.activate(&CancellationToken::new()).await == Next::Again {}
+    while retention
+        .activate(&CancellationToken::new(), &mut Turn::default())
+        .await
+        == Next::Again
+    {}
     assert_eq!(fixture.number("SELECT COUNT(*) FROM segment").await, 0);
     assert_eq!(fixture.number("SELECT COUNT(*) FROM segment_day").await, 1);
     assert_eq!(
@@ -273,6 +288,10 @@ async fn prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_
         "in the order of the log"
     );
     fixture.time.advance(Duration::from_hours(24 * 200));
-    while retention.activate(&CancellationToken::new()).await == Next::Again {}
+    while retention
+        .activate(&CancellationToken::new(), &mut Turn::default())
+        .await
+        == Next::Again
+    {}
     assert_eq!(fixture.number("SELECT COUNT(*) FROM segment_day").await, 0);
 }

@@ -10,6 +10,10 @@ use crate::{
     },
 };
 
+/// So many segments are read at once at most, and so many bytes of them as they are packed: what a batch needs.
+const AT_ONCE: i64 = 64;
+const PACKED: i64 = 128 << 10;
+
 /// A segment of a feed's log.
 #[derive(Debug, Clone)]
 pub struct StoredSegment {
@@ -29,8 +33,8 @@ impl StoredSegment {
 }
 
 impl Store {
-    /// Segments of a feed from `from` on, in order and without a gap, until they hold `enough` bytes; none at
-    /// the end of the log.
+    /// Segments of a feed from `from` on, in order and without a gap: until they hold `enough` bytes, or as many as
+    /// are read at once; none at the end of the log.
     ///
     /// # Errors
     ///
@@ -41,11 +45,17 @@ impl Store {
         from: i64,
         enough: usize,
     ) -> Result<Vec<StoredSegment>, Error> {
+        // The driver reads ahead of whoever takes rows; without a bound it would read megabytes that nobody wants.
         let mut rows = sqlx::query_as::<_, (i64, u32, Vec<u8>)>(
-            "SELECT seq, events, payload FROM segment WHERE feed_id = ?1 AND seq >= ?2 ORDER BY seq",
+            "SELECT s.seq, s.events, s.payload FROM segment s JOIN (
+                 SELECT seq, sum(length(payload)) OVER (ORDER BY seq) - length(payload) AS before
+                 FROM segment WHERE feed_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3) near ON near.seq = s.seq
+             WHERE s.feed_id = ?1 AND near.before < ?4 ORDER BY s.seq",
         )
         .bind(feed_id)
         .bind(from)
+        .bind(AT_ONCE)
+        .bind(PACKED)
         .fetch(self.read());
         let mut segments = Vec::new();
         let (mut next, mut bytes) = (from, 0);
