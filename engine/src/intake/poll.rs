@@ -181,7 +181,9 @@ impl Intake {
         frugal: bool,
     ) -> Result<bool, Stopped> {
         let now = self.clock.now();
-        let sweep = plan::next_sweep(&feed.checkpoint, &self.cadence(&feed.spec), now, frugal);
+        let older = feed.backfill.as_ref().map(|backfill| backfill.days);
+        let cadence = self.cadence(&feed.spec);
+        let sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, now, frugal);
         // A sweep that holds today begins with what is new.
         if sweep.is_none_or(|sweep| sweep.window().to < Day::of(now)) {
             reader.tail(feed, feed.checkpoint.wants_sweep).await?;

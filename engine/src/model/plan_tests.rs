@@ -38,7 +38,7 @@ fn done(read: Read, began: Timestamp) -> Done {
 
 /// The complete read of recent days that is due; there has to be one.
 fn sweep(checkpoint: &Checkpoint, now: Timestamp) -> Read {
-    next_sweep(checkpoint, &CADENCE, now, false).expect("a sweep is due")
+    next_sweep(checkpoint, None, &CADENCE, now, false).expect("a sweep is due")
 }
 
 fn certain(checkpoint: &mut Checkpoint, read: Read, began: Timestamp) {
@@ -67,7 +67,7 @@ fn a_new_feed_sweeps_recent_days_at_once_and_backfills_older_ones() {
 
     certain(&mut checkpoint, Read::Sweep(recent), now);
     assert_eq!(checkpoint.watermark, now);
-    assert_eq!(next_sweep(&checkpoint, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
 
     let mut windows = Vec::new();
     while let Some(read) = next_backfill(&backfill, now) {
@@ -98,7 +98,7 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     let read = sweep(&checkpoint, began);
     certain(&mut checkpoint, read, began);
     let now = at("2024-02-20T00:30:00Z");
-    let read = next_sweep(&checkpoint, &CADENCE, now, true).unwrap();
+    let read = next_sweep(&checkpoint, None, &CADENCE, now, true).unwrap();
     assert_eq!(read, Read::Sweep(days("2024-01-01", "2024-01-28")));
     certain(&mut checkpoint, read, now);
     assert_eq!(
@@ -109,8 +109,14 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     assert_eq!(checkpoint.swept_at, Some(began), "not swept up to today yet");
     let read = sweep(&checkpoint, now);
     assert_eq!(read, Read::Sweep(days("2024-01-29", "2024-02-20")));
-    certain(&mut checkpoint, read, now);
-    assert_eq!((checkpoint.watermark, checkpoint.swept_at), (now, Some(now)));
+    let later = at("2024-02-20T00:40:00Z");
+    certain(&mut checkpoint, read, later);
+    assert_eq!(checkpoint.watermark, later);
+    assert_eq!(
+        checkpoint.swept_at,
+        Some(now),
+        "what came after its first part was read is left to the next one"
+    );
 }
 
 #[test]
@@ -173,8 +179,11 @@ fn a_late_window_as_long_as_a_request_does_not_stop_the_watermark() {
     let mut now = at("2024-03-01T00:30:00Z");
     let mut checkpoint = new("2024-01-01", now);
     for _ in 0..5 {
-        let read = next_sweep(&checkpoint, &cadence, now, false).unwrap();
-        certain(&mut checkpoint, read, now);
+        while checkpoint.swept_at != Some(now) {
+            let read = next_sweep(&checkpoint, None, &cadence, now, false).unwrap();
+            assert!(read.window().days() <= Window::MAX_DAYS);
+            certain(&mut checkpoint, read, now);
+        }
         assert_eq!(checkpoint.watermark, now);
         now = now.checked_add(SignedDuration::from_hours(20)).unwrap();
     }
@@ -216,7 +225,7 @@ fn closed_days_are_confirmed_by_themselves_when_today_is_busy() {
     uncertain(&mut checkpoint, closed, 1);
     assert_eq!(sweep(&checkpoint, now), closed);
     certain(&mut checkpoint, closed, now);
-    assert_eq!(next_sweep(&checkpoint, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
 }
 
 #[test]
@@ -226,14 +235,14 @@ fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
     certain(
         &mut checkpoint,
         Read::Sweep(days("2024-05-09", "2024-05-10")),
-        at("2024-05-08T00:00:00Z"),
+        at("2024-05-10T10:00:00Z"),
     );
     checkpoint.recent = day("2024-05-01");
     let cadence = Cadence {
         late_window: Duration::from_hours(72),
         ..CADENCE
     };
-    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, &cadence, now, false);
+    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, None, &cadence, now, false);
     let whole = days("2024-05-07", "2024-05-10");
     checkpoint.watermark = now;
     assert_eq!(next(&checkpoint), Some(Read::Sweep(whole)));
@@ -257,6 +266,62 @@ fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
 }
 
 #[test]
+fn a_sweep_reaches_back_from_the_one_before_and_not_from_what_a_tail_has_claimed_since() {
+    let mut checkpoint = new("2024-05-01", at("2024-05-01T12:00:00Z"));
+    checkpoint.recent = day("2024-05-01");
+    checkpoint.watermark = at("2024-05-08T12:00:00Z");
+    let swept = at("2024-05-08T12:00:00Z");
+    certain(
+        &mut checkpoint,
+        Read::Sweep(days("2024-05-06", "2024-05-08")),
+        swept,
+    );
+    // The budget put the sweep off for two days, while each quiet tail was a complete read of its day.
+    for (text, day) in [
+        ("2024-05-09T00:30:00Z", "2024-05-08"),
+        ("2024-05-10T00:30:00Z", "2024-05-09"),
+    ] {
+        let window = Window::new(self::day(day), Day::of(at(text)));
+        certain(&mut checkpoint, Read::Tail(window), at(text));
+    }
+    let now = at("2024-05-10T02:00:00Z");
+    assert_eq!(checkpoint.watermark, at("2024-05-10T00:30:00Z"));
+    // A row of the 6th may have come on the 8th, right after its page was read.
+    assert_eq!(
+        sweep(&checkpoint, now),
+        Read::Sweep(days("2024-05-06", "2024-05-10"))
+    );
+}
+
+#[test]
+fn days_that_an_open_backfill_has_passed_are_swept() {
+    let now = at("2024-05-10T12:00:00Z");
+    let (mut checkpoint, older) = Checkpoint::new(day("2024-04-01"), now);
+    let first = sweep(&checkpoint, now);
+    assert_eq!(
+        first,
+        Read::Sweep(days("2024-05-09", "2024-05-10")),
+        "what is new first"
+    );
+    certain(&mut checkpoint, first, now);
+    let later = at("2024-05-10T13:00:00Z");
+    let next = |checkpoint: &Checkpoint, older| next_sweep(checkpoint, older, &CADENCE, later, false);
+    let reached = Some(Read::Sweep(days("2024-05-08", "2024-05-10")));
+    assert_eq!(next(&checkpoint, older), reached);
+    // One that was asked for, of days before the start.
+    checkpoint.start = day("2024-05-09");
+    let asked = days("2024-05-01", "2024-05-08");
+    assert_eq!(next(&checkpoint, Some(asked)), reached);
+    let apart = days("2024-05-01", "2024-05-07");
+    let without = Some(Read::Sweep(days("2024-05-09", "2024-05-10")));
+    assert_eq!(
+        next(&checkpoint, Some(apart)),
+        without,
+        "nobody asked for the day between"
+    );
+}
+
+#[test]
 fn the_start_may_move_back_and_what_joins_is_swept() {
     let now = at("2024-05-10T12:00:00Z");
     let mut checkpoint = new("2024-05-09", now);
@@ -267,6 +332,28 @@ fn the_start_may_move_back_and_what_joins_is_swept() {
     assert_eq!(checkpoint.recent, day("2024-05-09"));
     checkpoint.backfilled(older);
     assert_eq!(checkpoint.recent, day("2024-05-01"));
+}
+
+/// Rows by when they appeared and when they happened, and those that a read has shown.
+#[derive(Default)]
+struct Truth {
+    rows: Vec<(Timestamp, Timestamp)>,
+    shown: std::collections::BTreeSet<usize>,
+}
+
+impl Truth {
+    fn read(&mut self, window: Window, now: Timestamp) {
+        let seen =
+            |(appeared, time): &(Timestamp, Timestamp)| *appeared <= now && window.contains(Day::of(*time));
+        let shown = self.rows.iter().enumerate().filter(|(_, row)| seen(row));
+        self.shown.extend(shown.map(|(number, _)| number));
+    }
+
+    fn unseen(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter(|(number, _)| !self.shown.contains(number))
+            .map(|(_, row)| *row)
+    }
 }
 
 proptest! {
@@ -285,7 +372,7 @@ proptest! {
         for (seconds, outcome, frugal) in steps {
             now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
             let mut reads = vec![tail(&checkpoint, now)];
-            reads.extend(next_sweep(&checkpoint, &CADENCE, now, frugal));
+            reads.extend(next_sweep(&checkpoint, None, &CADENCE, now, frugal));
             for read in reads {
                 let window = read.window();
                 prop_assert!(window.days() <= Window::MAX_DAYS && window.to <= Day::of(now));
@@ -329,6 +416,78 @@ proptest! {
                 advance_backfill(&mut checkpoint, open, done(read, now), None);
                 prop_assert!(open.next > before);
             }
+        }
+    }
+
+    /// The promise of the late window: a row that appears at most so long after its own time is shown by the first
+    /// sweep that begins after it appeared, whatever the sweeps before it were put off by, cut into, or broke off at,
+    /// and whether a backfill has its day before it, behind it, or is at it.
+    #[test]
+    fn a_row_within_the_late_window_is_found_by_the_next_sweep(
+        late_hours in 1_i64..7 * 24,
+        start_back in 0_i32..20,
+        steps in proptest::collection::vec((0_i64..150_000, 0_i64..1_000_000, 0_u8..8), 1..60),
+    ) {
+        let hours = |hours| SignedDuration::from_hours(hours);
+        let cadence = Cadence { late_window: Duration::try_from(hours(late_hours)).unwrap(), ..CADENCE };
+        let mut now = at("2024-02-25T00:00:00Z");
+        let start = Day::of(now).plus(-start_back);
+        let (mut checkpoint, older) = Checkpoint::new(start, now);
+        let mut backfill = older.map(Backfill::new);
+        let mut truth = Truth::default();
+        let mut first = None;
+        for (seconds, lateness, outcome) in steps {
+            now += SignedDuration::from_secs(seconds);
+            truth.rows.push((now - SignedDuration::from_secs(1), now - SignedDuration::from_secs(lateness % (late_hours * 3_600))));
+            let running = older.filter(|_| backfill.is_some());
+            match (next_sweep(&checkpoint, running, &cadence, now, outcome == 0), outcome) {
+                (Some(read), 1) => {
+                    shorten(&mut checkpoint, read);
+                }
+                (Some(read), 2) => underway(&mut checkpoint, read),
+                (Some(read), _) => {
+                    first = first.or(Some(now));
+                    truth.read(read.window(), now);
+                    certain(&mut checkpoint, read, now);
+                }
+                (None, _) => {
+                    // A tail on a quiet day is a complete read.
+                    let read = tail(&checkpoint, now);
+                    truth.read(read.window(), now);
+                    certain(&mut checkpoint, read, now);
+                }
+            }
+            if outcome > 4 && checkpoint.swept_at.is_some()
+                && let Some(open) = &mut backfill && let Some(read) = next_backfill(open, now) {
+                truth.read(read.window(), now);
+                if advance_backfill(&mut checkpoint, open, done(read, now), None) {
+                    checkpoint.backfilled(older.unwrap());
+                    backfill = None;
+                }
+            }
+        }
+        now += hours(2);
+        let running = older.filter(|_| backfill.is_some());
+        while checkpoint.swept_at != Some(now) {
+            let read = next_sweep(&checkpoint, running, &cadence, now, false).unwrap();
+            truth.read(read.window(), now);
+            certain(&mut checkpoint, read, now);
+            if checkpoint.sweeping.is_none() && checkpoint.swept_at != Some(now) {
+                // A sweep that began before went to its end; the next one is it.
+                checkpoint.wants_sweep = true;
+            }
+        }
+        let first = first.unwrap_or(now);
+        for (appeared, time) in truth.unseen() {
+            prop_assert!(Day::of(time) < start || appeared < first, "of {time}, appeared {appeared}");
+        }
+        // What was there before the first sweep is the backfill's.
+        while let Some(open) = &mut backfill && let Some(read) = next_backfill(open, now) {
+            truth.read(read.window(), now);
+            advance_backfill(&mut checkpoint, open, done(read, now), None);
+        }
+        for (appeared, time) in truth.unseen() {
+            prop_assert!(Day::of(time) < start, "of {time}, appeared {appeared}");
         }
     }
 }

@@ -75,10 +75,13 @@ pub fn advance(checkpoint: &mut Checkpoint, done: Done, end: End) {
         .retain(|open| open.window.to < window.from || window.to < open.window.from);
     checkpoint.open.extend(open);
     if matches!(done.read, Read::Sweep(_)) {
+        let goes_on = checkpoint.sweeping == Some(window.from);
+        let began = checkpoint.sweep_began.filter(|_| goes_on).unwrap_or(done.began);
         let whole = window.to >= Day::of(done.began);
         checkpoint.sweeping = (!whole).then(|| window.to.plus(1));
+        checkpoint.sweep_began = (!whole).then_some(began);
         if whole {
-            checkpoint.swept_at = Some(done.began);
+            checkpoint.swept_at = Some(began);
             checkpoint.wants_sweep = false;
             if done.took < TOKEN_LIFE / 3 {
                 checkpoint.span = checkpoint.span.saturating_mul(2).min(Window::MAX_DAYS);

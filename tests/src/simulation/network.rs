@@ -49,7 +49,7 @@ pub(super) struct World {
     zoom_faults: f64,
     receiver_faults: f64,
     shift_percent: f64,
-    late_reach: SignedDuration,
+    late_window: SignedDuration,
     /// Rows that may yet come between pages: a list that grows faster than it is read has no end.
     shifts_left: u64,
     parked: BTreeMap<u64, Parked>,
@@ -99,7 +99,7 @@ impl World {
             zoom_faults: plan.zoom_faults,
             receiver_faults: plan.receiver_faults,
             shift_percent: plan.shift_percent,
-            late_reach: plan.late_reach,
+            late_window: plan.late_window,
             shifts_left: MOST_SHIFTS,
             parked: BTreeMap::new(),
             next: 0,
@@ -195,7 +195,7 @@ impl World {
             let list = self.accounts[number].list(report);
             let twin = list
                 .get(self.rng.index(list.len()))
-                .filter(|item| now.duration_since(item.at) < self.late_reach)
+                .filter(|item| now.duration_since(item.at) < self.late_window)
                 .copied();
             let account = &mut self.accounts[number];
             if let Some(twin) = twin.filter(|_| self.rng.percent(40.0)) {

@@ -14,8 +14,6 @@ pub(super) struct Plan {
     pub(super) poll_interval: SignedDuration,
     pub(super) sweep_interval: SignedDuration,
     pub(super) late_window: SignedDuration,
-    /// How late a row may come and still be promised.
-    pub(super) late_reach: SignedDuration,
     pub(super) start_from: Timestamp,
     pub(super) daily_budget: u64,
     pub(super) accounts: Vec<AccountPlan>,
@@ -113,10 +111,6 @@ impl Plan {
             rng.below(300) + 150
         };
         let limited = daily_budget < 10_000 || daily_limit < 60_000;
-        // A row that comes right after a sweep must still lie in the late window at the next one, and a budget that
-        // runs low may put that off by a day.
-        let put_off = if limited { DAY } else { 0 };
-        let late_reach = (late_window - sweep_interval - 2 * poll_interval - put_off).max(0);
         let start_from = start_from(rng, start);
         let intense = rng.percent(70.0);
         let of = |rng: &mut Rng, choices: &[f64]| choices[rng.index(choices.len())];
@@ -129,7 +123,7 @@ impl Plan {
                     account: number,
                     start,
                     trouble,
-                    late_reach,
+                    late_window,
                     start_from,
                     daily_limit,
                     limited,
@@ -154,7 +148,6 @@ impl Plan {
             late_window: secs(late_window),
             start_from,
             daily_budget,
-            late_reach: secs(late_reach),
             accounts,
             sources,
             file: rng.percent(35.0),
@@ -244,7 +237,7 @@ struct Writer {
     account: usize,
     start: Timestamp,
     trouble: i64,
-    late_reach: i64,
+    late_window: i64,
     start_from: Timestamp,
     daily_limit: u64,
     /// Requests are scarce.
@@ -311,7 +304,7 @@ impl Writer {
             let arrives = self.start + secs(between(rng, 1, self.trouble));
             for _ in 0..=rng.below(left.min(12)) {
                 let at = if rng.percent(late) {
-                    arrives - secs(between(rng, 0, self.late_reach))
+                    arrives - secs(between(rng, 0, self.late_window))
                 } else {
                     arrives - secs(between(rng, 0, 30))
                 };
@@ -336,7 +329,7 @@ impl Writer {
         arrives: Option<Timestamp>,
     ) -> Arrival {
         // A twin of an old row is a late row too, and nobody promises what is later than the late window.
-        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_reach));
+        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_window));
         if rng.percent(twins)
             && let Some(twin) = known.get(rng.index(known.len()))
             && twin.at >= oldest
