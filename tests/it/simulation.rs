@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::simulation::{Template, run, run_many};
+use e2e::simulation::{Outcome, Scenario, Template, run, run_many};
 use zoom_log_engine::crash;
 
 /// Enough seeds to pass every crash point, few enough for each run of the tests; `make sim` runs thousands.
@@ -57,4 +57,61 @@ async fn a_seed_does_the_same_each_time() {
     .await;
     assert_eq!(digests[0], digests[1]);
     assert!(digests[0].1 > 2, "the engine died in that seed: {digests:?}");
+}
+
+async fn played(scenario: impl FnOnce() -> Scenario + Send + 'static) -> Outcome {
+    let outcome = apart(move |template| scenario().run(template)).await;
+    outcome.unwrap_or_else(|failure| panic!("{}\nThe last lines:\n{}", failure.what, failure.trace))
+}
+
+#[tokio::test]
+async fn a_day_of_two_thousand_events_a_feed_at_one_minute_polls_takes_less_than_2500_requests_a_feed() {
+    let day = Scenario::quiet(2).day(1);
+    let outcome = played(|| Scenario::quiet(2).busy(2_000)).await;
+    assert!(outcome.rows > 7_000, "{}", outcome.rows);
+    let requests = outcome.requests_on(day);
+    println!("report requests of a busy day: {requests:?}");
+    assert_eq!(requests.len(), 2);
+    for (report, requests) in requests {
+        assert!((1_440..2_500).contains(&requests), "{report:?}: {requests}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_day_takes_one_request_a_feed_a_poll_and_the_sweeps() {
+    let day = Scenario::quiet(2).day(1);
+    let outcome = played(|| Scenario::quiet(2)).await;
+    let requests = outcome.requests_on(day);
+    println!("report requests of an idle day: {requests:?}");
+    assert_eq!(requests.len(), 2);
+    for (report, requests) in requests {
+        assert!((1_400..=1_440 + 24).contains(&requests), "{report:?}: {requests}");
+    }
+}
+
+#[tokio::test]
+async fn no_request_is_made_beyond_the_budget_though_tokens_are_superseded() {
+    // The run itself fails where a day's requests exceed the budget.
+    let outcome = played(|| Scenario::quiet(4).busy(20).superseded(54, 3_600)).await;
+    let spent: Vec<u64> = (0..4)
+        .map(|day| outcome.requests_on(Scenario::quiet(4).day(day)).values().sum())
+        .collect();
+    assert!(spent.iter().all(|spent| *spent <= 54), "{spent:?}");
+    assert!(spent.contains(&54), "the budget was never used up: {spent:?}");
+}
+
+#[tokio::test]
+async fn a_source_whose_only_destination_takes_nothing_for_days_is_not_polled_and_catches_up_afterwards() {
+    let scenario = || Scenario::quiet(6).busy(40).down(6, 4 * 24 + 6);
+    let days: Vec<_> = (0..6).map(|day| scenario().day(day)).collect();
+    let outcome = played(scenario).await;
+    let of = |day: usize| outcome.requests_on(days[day]).values().sum::<u64>();
+    assert!(of(0) > 2_000, "{:?}", outcome.requests);
+    assert_eq!(
+        (of(2), of(3)),
+        (0, 0),
+        "blocked since the morning of the first day"
+    );
+    assert!(of(4) > 1_000 && of(5) > 2_000, "{:?}", outcome.requests);
+    assert!(outcome.rows > 400, "all of them were delivered: {}", outcome.rows);
 }

@@ -55,6 +55,37 @@ pub struct ReadSummary {
     pub tries: u32,
 }
 
+impl ReadSummary {
+    /// What is left to confirm before `day` once later days have been read again: days of which nothing is known but
+    /// that a read left something open in them.
+    pub fn before(&self, day: Day) -> Option<Self> {
+        (self.window.from < day && day <= self.window.to).then(|| self.part(self.window.from, day.plus(-1)))
+    }
+
+    /// The same as two, where it spans more than a day: one read of it takes too long.
+    pub fn halves(&self) -> [Option<Self>; 2] {
+        let Window { from, to } = self.window;
+        let middle = from.plus(self.window.days() / 2);
+        let long = middle > from;
+        [
+            long.then(|| self.part(from, middle.plus(-1))),
+            long.then(|| self.part(middle, to)),
+        ]
+    }
+
+    fn part(&self, from: Day, to: Day) -> Self {
+        Self {
+            window: Window::new(from, to),
+            page_size: self.page_size,
+            rows: 0,
+            digest: 0,
+            oldest_surplus: self.oldest_surplus.min(to),
+            newest_surplus: self.newest_surplus.min(to),
+            tries: 0,
+        }
+    }
+}
+
 /// Closed days that are read behind the tail, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {

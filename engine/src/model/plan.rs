@@ -21,7 +21,7 @@ pub struct Cadence {
 /// One read of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    /// Quick and shallow: newest first, stops after a page whose rows are all known.
+    /// Quick and shallow: newest first, stops after a page whose last rows are known.
     Tail(Window),
     /// Complete: all pages of the late window and of what is not yet complete before it, or a part of these days.
     Sweep(Window),
@@ -120,6 +120,15 @@ pub fn next_sweep(
         .swept_at
         .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
     let whole = sweep_days(checkpoint, older, cadence, now);
+    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most.
+    let left = |open: &&ReadSummary| open.tries < PATIENCE && open.window.from >= oldest(now);
+    if let Some(open) = checkpoint
+        .open
+        .iter()
+        .find(|open| open.window.to < whole.from && left(open))
+    {
+        return Some(Read::Confirm(open.window));
+    }
     if due || checkpoint.wants_sweep || checkpoint.sweeping.is_some() {
         let goes_on = checkpoint.sweeping.filter(|day| whole.contains(*day));
         return Some(Read::Sweep(part(
@@ -127,10 +136,7 @@ pub fn next_sweep(
             checkpoint.span,
         )));
     }
-    let open = checkpoint
-        .open
-        .iter()
-        .find(|open| open.tries < PATIENCE && open.window.from >= oldest(now))?;
+    let open = checkpoint.open.iter().find(left)?;
     let window = closed_days(open, Day::of(now)).unwrap_or(open.window);
     Some(if window == whole {
         Read::Sweep(window)

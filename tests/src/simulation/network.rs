@@ -41,12 +41,15 @@ pub(super) struct World {
     pub(super) channel: Channel,
     pub(super) trace: Trace,
     /// Report requests that left the engine, by account and the engine's own day.
-    pub(super) spent: BTreeMap<(usize, Date), u64>,
+    pub(super) spent: BTreeMap<(usize, Report, Date), u64>,
     /// Nothing goes wrong any more.
     pub(super) peace: bool,
+    /// The receiver takes nothing.
+    pub(super) down: bool,
     start: Timestamp,
     rng: Rng,
     zoom_faults: f64,
+    only_fault: Option<Fate>,
     receiver_faults: f64,
     shift_percent: f64,
     late_window: SignedDuration,
@@ -94,9 +97,11 @@ impl World {
             trace,
             spent: BTreeMap::new(),
             peace: false,
+            down: false,
             start: plan.start,
             rng: Rng::new(plan.way),
             zoom_faults: plan.zoom_faults,
+            only_fault: plan.only_fault,
             receiver_faults: plan.receiver_faults,
             shift_percent: plan.shift_percent,
             late_window: plan.late_window,
@@ -216,10 +221,12 @@ impl World {
             Door::Zoom(_) => self.zoom_faults,
             Door::Receiver | Door::Channel => self.receiver_faults,
         };
-        let fate = if self.peace || !self.rng.percent(faults) {
+        let fate = if self.down && matches!(door, Door::Receiver) {
+            Fate::Status(503)
+        } else if self.peace || !self.rng.percent(faults) {
             Fate::Answered
         } else if matches!(door, Door::Zoom(_)) {
-            Fate::of_zoom(&mut self.rng)
+            self.only_fault.unwrap_or_else(|| Fate::of_zoom(&mut self.rng))
         } else {
             // One event alone is never too much: refused for good, it would be nobody's loss.
             match Fate::of_receiver(&mut self.rng) {
@@ -227,10 +234,11 @@ impl World {
                 fate => fate,
             }
         };
-        if let Door::Zoom(number) = door
-            && sent.url.path().starts_with("/v2/report/")
-        {
-            *self.spent.entry((number, day(wall))).or_default() += 1;
+        let report = Report::ALL
+            .into_iter()
+            .find(|report| report.path() == sent.url.path());
+        if let (Door::Zoom(number), Some(report)) = (door, report) {
+            *self.spent.entry((number, report, day(wall))).or_default() += 1;
         }
         // Mostly milliseconds; now and then so long that others do much in between.
         let most = if self.rng.percent(5.0) { 20_000 } else { 900 };

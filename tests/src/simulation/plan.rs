@@ -2,7 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::{answer::Limited, rows::Form, zoom::Manners};
+use super::{
+    answer::{Fate, Limited},
+    rows::Form,
+    zoom::Manners,
+};
 use crate::{rng::Rng, sim::Report};
 
 /// Everything that a seed decides in advance; what it decides on the way is drawn from a generator of its own.
@@ -20,6 +24,10 @@ pub(super) struct Plan {
     /// The account of each source.
     pub(super) sources: Vec<usize>,
     pub(super) file: bool,
+    /// All faults of requests to Zoom are this one.
+    pub(super) only_fault: Option<Fate>,
+    /// Steps before the seed is taken for one that never ends.
+    pub(super) most_steps: u64,
     pub(super) alarm_after: Option<SignedDuration>,
     pub(super) intake_copies: usize,
     pub(super) delivery_copies: usize,
@@ -43,6 +51,8 @@ pub(super) struct Plan {
 pub(super) struct AccountPlan {
     pub(super) manners: Manners,
     pub(super) daily_limit: u64,
+    /// Its sources are let in by somebody's consent.
+    pub(super) consent: bool,
     /// Rows that are there from the start.
     pub(super) history: Vec<Arrival>,
 }
@@ -72,8 +82,12 @@ pub(super) enum Event {
     Rotate(usize),
     /// The engine is told to stop, and started again.
     Restart,
+    /// The receiver takes nothing, or takes events again.
+    Down(bool),
 }
 
+/// Steps of one seed before it is taken for one that never ends.
+const MOST_STEPS: u64 = 100_000;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
@@ -151,6 +165,8 @@ impl Plan {
             accounts,
             sources,
             file: rng.percent(35.0),
+            only_fault: None,
+            most_steps: MOST_STEPS,
             alarm_after: rng
                 .percent(35.0)
                 .then(|| secs((poll_interval * 2).clamp(900, 30 * DAY))),
@@ -268,6 +284,7 @@ impl Writer {
         AccountPlan {
             manners,
             daily_limit: self.daily_limit,
+            consent: rng.percent(30.0),
             history,
         }
     }
@@ -386,6 +403,11 @@ fn upheavals(
     }
     for _ in 0..rng.below(3) {
         script.push((moment(rng), Event::Restart));
+    }
+    if rng.percent(20.0) {
+        let down = moment(rng);
+        let up = down + secs(between(rng, HOUR, 4 * DAY));
+        script.extend([(down, Event::Down(true)), (up, Event::Down(false))]);
     }
 }
 
