@@ -232,7 +232,7 @@ async fn dies(engine: &mut Engine, source: &str) -> bool {
 /// The complete lines of a file.
 fn lines(path: &Path) -> u64 {
     match fs::read(path) {
-        Ok(bytes) => bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+        Ok(bytes) => bytes.split(|byte| *byte == b'\n').count() as u64 - 1,
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => panic!("{}: {error}", path.display()),
     }

@@ -43,10 +43,11 @@ impl Zoom {
                 asked += 1;
                 match self.page(credential, request).await {
                     Ok(_) => break Ok(()),
-                    Err(error) => match repeats.end(error) {
-                        Some(error) => break Err(error),
-                        None => {}
-                    },
+                    Err(error) => {
+                        if let Some(error) = repeats.end(error) {
+                            break Err(error);
+                        }
+                    }
                 }
             };
             let found = match answer {

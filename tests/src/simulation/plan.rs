@@ -168,7 +168,7 @@ impl Plan {
             only_fault: None,
             most_steps: MOST_STEPS,
             alarm_after: rng
-                .percent(35.0)
+                .percent(60.0)
                 .then(|| secs((poll_interval * 2).clamp(900, 30 * DAY))),
             intake_copies: rng.index(2) + 2,
             delivery_copies: rng.index(2) + 1,
