@@ -217,7 +217,7 @@ async fn a_token_answer_that_names_another_host_leads_nobody_there() {
 #[tokio::test]
 async fn a_source_that_does_without_its_consent_ends_it_at_zoom() {
     let scene = Consented::set(&[]).await;
-    let source = scene.source(json!({})).await;
+    let source = scene.source(json!({"account_id": ACCOUNT})).await;
     scene.consent(&source, ACCOUNT).await;
     let change = async |change: serde_json::Value| {
         let engine = &scene.stage.engine;
@@ -241,7 +241,7 @@ async fn a_source_that_does_without_its_consent_ends_it_at_zoom() {
     change(json!({"client_id": CLIENT, "client_secret": SECRET})).await;
     scene.consent(&source, ACCOUNT).await;
     assert_eq!(scene.stage.sim.refresh_tokens(), 1);
-    change(json!({"authorization": "server_to_server", "account_id": ACCOUNT})).await;
+    change(json!({"authorization": "server_to_server", "verify": false})).await;
     assert_eq!(scene.stage.sim.refresh_tokens(), 0);
 }
 

@@ -52,7 +52,8 @@ pub(super) struct World {
     only_fault: Option<Fate>,
     receiver_faults: f64,
     shift_percent: f64,
-    late_window: SignedDuration,
+    /// Of each account.
+    late_reach: Vec<SignedDuration>,
     /// Rows that may yet come between pages: a list that grows faster than it is read has no end.
     shifts_left: u64,
     parked: BTreeMap<u64, Parked>,
@@ -104,7 +105,7 @@ impl World {
             only_fault: plan.only_fault,
             receiver_faults: plan.receiver_faults,
             shift_percent: plan.shift_percent,
-            late_window: plan.late_window,
+            late_reach: plan.accounts.iter().map(|account| account.late_reach).collect(),
             shifts_left: MOST_SHIFTS,
             parked: BTreeMap::new(),
             next: 0,
@@ -200,7 +201,7 @@ impl World {
             let list = self.accounts[number].list(report);
             let twin = list
                 .get(self.rng.index(list.len()))
-                .filter(|item| now.duration_since(item.at) < self.late_window)
+                .filter(|item| now.duration_since(item.at) < self.late_reach[number])
                 .copied();
             let account = &mut self.accounts[number];
             if let Some(twin) = twin.filter(|_| self.rng.percent(40.0)) {

@@ -53,6 +53,8 @@ pub(super) struct AccountPlan {
     pub(super) daily_limit: u64,
     /// Its sources are let in by somebody's consent.
     pub(super) consent: bool,
+    /// How late after their own time its rows come at most.
+    pub(super) late_reach: SignedDuration,
     /// Rows that are there from the start.
     pub(super) history: Vec<Arrival>,
 }
@@ -129,15 +131,24 @@ impl Plan {
         let intense = rng.percent(70.0);
         let of = |rng: &mut Rng, choices: &[f64]| choices[rng.index(choices.len())];
         let accounts = if rng.percent(25.0) { 2 } else { 1 };
+        let jumps = rng.percent(30.0);
         let mut keys = 0;
         let mut script = Vec::new();
         let accounts: Vec<AccountPlan> = (0..accounts)
             .map(|number| {
+                let says_time = rng.percent(70.0);
+                // Where the clock is wrong and nobody says so, a sweep believes to have begun later than it did.
+                let unsure = if jumps && !says_time {
+                    DAY + sweep_interval + 2 * poll_interval
+                } else {
+                    0
+                };
                 let writer = Writer {
                     account: number,
                     start,
                     trouble,
-                    late_window,
+                    says_time,
+                    late_reach: (late_window - unsure).max(0),
                     start_from,
                     daily_limit,
                     limited,
@@ -151,7 +162,7 @@ impl Plan {
             sources.push(0);
         }
         let ends = start + secs(trouble);
-        upheavals(rng, start, trouble, accounts.len(), &mut script);
+        upheavals(rng, start, trouble, (accounts.len(), jumps), &mut script);
         script.retain(|(at, _)| *at < ends);
         script.sort_by_key(|(at, _)| *at);
         Self {
@@ -253,7 +264,9 @@ struct Writer {
     account: usize,
     start: Timestamp,
     trouble: i64,
-    late_window: i64,
+    /// Its answers say what time it is.
+    says_time: bool,
+    late_reach: i64,
     start_from: Timestamp,
     daily_limit: u64,
     /// Requests are scarce.
@@ -275,7 +288,7 @@ impl Writer {
             single_token: rng.percent(20.0),
             limited: Limited::ALL[rng.index(Limited::ALL.len())],
             range_status: if rng.percent(30.0) { 300 } else { 400 },
-            says_time: rng.percent(70.0),
+            says_time: self.says_time,
         };
         let mut history = Vec::new();
         for report in Report::ALL {
@@ -285,6 +298,7 @@ impl Writer {
             manners,
             daily_limit: self.daily_limit,
             consent: rng.percent(30.0),
+            late_reach: secs(self.late_reach),
             history,
         }
     }
@@ -321,7 +335,7 @@ impl Writer {
             let arrives = self.start + secs(between(rng, 1, self.trouble));
             for _ in 0..=rng.below(left.min(12)) {
                 let at = if rng.percent(late) {
-                    arrives - secs(between(rng, 0, self.late_window))
+                    arrives - secs(between(rng, 0, self.late_reach))
                 } else {
                     arrives - secs(between(rng, 0, 30))
                 };
@@ -346,7 +360,7 @@ impl Writer {
         arrives: Option<Timestamp>,
     ) -> Arrival {
         // A twin of an old row is a late row too, and nobody promises what is later than the late window.
-        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_window));
+        let oldest = arrives.map_or(Timestamp::MIN, |arrives| arrives - secs(self.late_reach));
         if rng.percent(twins)
             && let Some(twin) = known.get(rng.index(known.len()))
             && twin.at >= oldest
@@ -368,11 +382,11 @@ fn upheavals(
     rng: &mut Rng,
     start: Timestamp,
     trouble: i64,
-    accounts: usize,
+    (accounts, jumps): (usize, bool),
     script: &mut Vec<(Timestamp, Event)>,
 ) {
     let moment = |rng: &mut Rng| start + secs(between(rng, 0, trouble));
-    if rng.percent(30.0) {
+    if jumps {
         for _ in 0..=rng.below(2) {
             let off = match rng.below(4) {
                 0 => between(rng, -DAY, DAY),

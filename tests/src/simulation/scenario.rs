@@ -52,6 +52,7 @@ impl Scenario {
                     manners,
                     daily_limit: 60_000,
                     consent: false,
+                    late_reach: secs(48 * 3_600),
                     history: Vec::new(),
                 }],
                 sources: vec![0],
