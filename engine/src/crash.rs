@@ -1,8 +1,8 @@
 //! Labelled places at which a test lets the engine die: right before and right after each step that must survive it.
 //!
 //! A release knows nothing of them: without the cargo feature `crash-points` a point is an empty future that the
-//! compiler removes. With it, a point that was [`arm`]ed aborts the process at its n-th pass, and in a simulation the
-//! seed decides at each pass ([`watch`]).
+//! compiler removes. With it, a point that was armed (`arm`) aborts the process at its n-th pass, and in a simulation the
+//! seed decides at each pass (`watch`).
 //!
 //! No point stands inside a transaction: what is not committed is gone wherever the engine dies in it, so "before the
 //! commit" is where the transaction begins.
@@ -35,8 +35,11 @@ pub const POINTS: &[&str] = &[
     "notice.settled",
     "retention.before_drop",
     "retention.dropped",
+    "token.before_refresh",
+    "token.before_store",
     "token.kept",
     "token.minted",
+    "token.stored",
 ];
 
 #[cfg(feature = "crash-points")]

@@ -44,7 +44,7 @@ use std::{
 use engine_api::EngineView;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
@@ -70,6 +70,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// What a claim on a refresh token lasts beyond the longest that exchanging it can take.
 const TOKEN_LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How long all destinations of a source may take nothing before it is not polled any more, at least; else as long as
+/// delivered events are kept, so that what waits takes about as much room as what has been delivered.
+const SHORTEST_BLOCK: Duration = Duration::from_hours(24);
 /// How much longer than the API's own deadline the drain waits.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 
@@ -142,6 +145,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         public_url: url.clone(),
         redirect_url: credential::redirect_url(&url),
     };
+    for warning in labels::unknown(&store, &config.labels.labeller).await? {
+        warn!("{warning}");
+    }
     // An embedded store has one engine: whoever held a lease before this start is gone.
     store.break_leases().await?;
 
@@ -249,6 +255,7 @@ fn workers(
         lease: config.zoom.request_timeout * 4 + LEASE_MARGIN,
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,
+        blocked_after: config.store.replay_retention.max(SHORTEST_BLOCK),
         daily_request_budget: config.zoom.daily_request_budget.into(),
         backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };

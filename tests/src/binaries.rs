@@ -57,7 +57,7 @@ impl Binary {
             .max();
         // Cargo builds only the binaries of the package under test, so a plain `cargo test -p e2e` leaves an old one.
         if built.is_none() || built < newest {
-            self.build(&directory);
+            self.build(&directory, false);
         }
         assert!(
             path.is_file(),
@@ -85,19 +85,22 @@ impl Binary {
             String::from_utf8_lossy(&output.stderr).contains("crash point")
         };
         if !knows() {
-            Self::Engine.build(&directory());
+            Self::Engine.build(&directory(), true);
             assert!(knows(), "{} knows nothing of crash points", path.display());
         }
         path
     }
 
-    fn build(self, directory: &Path) {
+    fn build(self, directory: &Path, with_crash_points: bool) {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(workspace())
             .args(["build", "--quiet", "--bin", self.name()]);
         if directory.ends_with("release") {
             cargo.args(["--release", "--package", self.package()]);
+            if with_crash_points {
+                cargo.args(["--features", "crash-points"]);
+            }
         } else {
             // As a build of the whole workspace makes it: its dependencies are there already, and tests let the
             // engine die where they say.

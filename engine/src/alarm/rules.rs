@@ -62,20 +62,23 @@ pub fn judge(facts: &Facts<'_>, now: Timestamp) -> Verdict {
         later(stuck.since.max(facts.began_at), facts.after)
     });
     let after = facts.after.spell();
-    let paused = facts
+    // Neither is a failure of the collection: no poll may be made, or none is made because nobody takes events.
+    let why = facts
         .trouble
-        .filter(|trouble| trouble.code == Code::BudgetExhausted.as_str());
+        .and_then(|trouble| match Code::from_word(&trouble.code)? {
+            Code::BudgetExhausted => Some("the Zoom requests of the day are used up"),
+            Code::DestinationUnavailable => Some("nobody takes the events"),
+            _ => None,
+        });
+    let paused = facts.trouble.zip(why);
 
-    if let Some(trouble) = paused
+    if let Some((trouble, why)) = paused
         && stuck_due > now
     {
-        // Nothing is known while nothing may be asked, so the state stays what it is.
+        // Nothing is known while nothing is asked, so the state stays what it is.
         return Verdict {
             state: facts.state,
-            cause: format!(
-                "polling is paused because the Zoom requests of the day are used up: {}",
-                trouble.detail
-            ),
+            cause: format!("polling is paused because {why}: {}", trouble.detail),
             due_at: later(now, LONGEST_WAIT).min(stuck_due),
         };
     }
@@ -287,6 +290,23 @@ mod tests {
         };
         assert!(judge(&paused, at(79)).cause.starts_with("polling is paused"));
         assert!(judge(&paused, at(80)).cause.starts_with("events are collected"));
+    }
+
+    #[test]
+    fn polls_that_rest_because_nobody_takes_events_are_no_failure_of_the_collection() {
+        let resting = trouble(Code::DestinationUnavailable);
+        let facts = Facts {
+            trouble: Some(&resting),
+            stuck: Some(stuck(0, None)),
+            ..facts(Some(0), Some(0))
+        };
+        let verdict = judge(&facts, at(90));
+        assert_eq!(verdict.state, AlarmState::Alarm);
+        assert!(
+            verdict.cause.contains("`lake` has taken none"),
+            "{}",
+            verdict.cause
+        );
     }
 
     #[test]

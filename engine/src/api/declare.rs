@@ -35,10 +35,11 @@ pub(super) async fn create<S: Resource>(
     {
         return before.map(Created::Before).map_err(refused);
     }
-    check(api, spec, None)?;
+    check(api, spec, None).await?;
     if let Some(holder) = api.store.name_holder(S::KIND, spec.name()).await? {
         return Err(refused(Refusal::NameTaken { holder }));
     }
+    Failure::all(spec.taken(api, None).await?.into_iter().collect())?;
     let id = new_id(S::KIND)?;
     let secrets = secrets::merge(api, &id, spec, &[]).await?;
     spec.verify(api, &id, None, &secrets).await?;
@@ -73,15 +74,22 @@ pub(super) async fn replace<S: Resource>(
             return Err(refused(Refusal::Changed { generation }));
         }
         let spec_before: S = parse(&before)?;
-        check(api, spec, Some(&spec_before))?;
+        check(api, spec, Some(&spec_before)).await?;
         if let Some(holder) = api.store.name_holder(S::KIND, spec.name()).await?
             && holder != id
         {
             return Err(refused(Refusal::NameTaken { holder }));
         }
+        let taken = spec.taken(api, Some((id, &spec_before))).await?;
+        Failure::all(taken.into_iter().collect())?;
         let secrets = secrets::merge(api, id, spec, &stored).await?;
         spec.verify(api, id, Some(&spec_before), &secrets).await?;
         let content = content(spec, secrets)?;
+        let departure = if spec.ends_consent(&spec_before) {
+            S::departure(api, id).await
+        } else {
+            None
+        };
         match api
             .store
             .replace_object(S::KIND, id, generation, &content)
@@ -96,6 +104,9 @@ pub(super) async fn replace<S: Resource>(
                         "object changed"
                     );
                     (api.wake)();
+                }
+                if let Some(departure) = departure {
+                    api.consents.revoke(departure).await;
                 }
                 return Ok(object);
             }
@@ -182,8 +193,8 @@ pub(super) fn parse<S: Resource>(object: &Object) -> Result<S, Failure> {
         .map_err(|error| store::Error::Damaged(format!("the spec of `{}`: {error}", object.id)).into())
 }
 
-/// Every rule that can be judged without asking anybody.
-fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
+/// Every rule that can be judged without asking anybody outside.
+async fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
     let now = api.clock.now();
     let mut broken = spec.validate(now);
     if let Some(before) = before {
@@ -193,7 +204,7 @@ fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Fai
     }
     let mut breaches: Vec<Breach> = broken.into_iter().map(Breach::from).collect();
     if breaches.is_empty() {
-        breaches = spec.out_of_reach(api);
+        breaches = spec.out_of_reach(api).await?;
     }
     Failure::all(breaches)
 }

@@ -115,13 +115,23 @@ impl From<&Config> for Limits {
 /// Asks Zoom whether a source can be read.
 #[async_trait]
 pub trait SourceCheck: Send + Sync {
-    /// Gets a token, then one row of each report that the spec names. Answers each log type of the spec, with what
-    /// Zoom refuses where it does.
-    async fn check(&self, id: &str, spec: &SourceSpec, secret: &Secret)
-    -> Vec<(LogType, Option<CheckFault>)>;
+    /// Gets a token, then one row of each report that the spec names.
+    async fn check(&self, id: &str, spec: &SourceSpec, secret: &Secret) -> Checked;
+
+    /// The most report requests that a check of this spec makes.
+    fn most_asked(&self, spec: &SourceSpec) -> u64;
 
     /// Under which name the store counts the requests of the source's Zoom account.
     fn budget_account(&self, spec: &SourceSpec) -> String;
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Each log type of the spec, with what Zoom refuses where it does.
+    pub answers: Vec<(LogType, Option<CheckFault>)>,
+    /// The report requests that were made.
+    pub asked: u64,
 }
 
 /// Takes the consents that sources with `authorization_code` need.

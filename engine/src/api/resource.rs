@@ -1,7 +1,5 @@
 //! What differs between the kinds of object, beside their specs.
 
-use std::path::{Component, Path};
-
 use async_trait::async_trait;
 use engine_api::{
     AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec,
@@ -11,18 +9,28 @@ use tracing::warn;
 use url::Url;
 
 use super::{
-    Api, CheckFault, consent, declare,
+    Api, CheckFault, Checked, consent, declare,
     failure::{Breach, Failure},
     secrets::Merged,
 };
-use crate::{credential::Departure, model::Day};
+use crate::{credential::Departure, destination::Kinds, model::Day};
 
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
 pub(super) trait Resource: Spec {
     /// What the spec wants of this engine and cannot have: an address, a path, a label.
-    fn out_of_reach(&self, _api: &Api) -> Vec<Breach> {
-        Vec::new()
+    async fn out_of_reach(&self, _api: &Api) -> Result<Vec<Breach>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// What another object has already, and only one can have. `before` is the object that the spec is to replace.
+    async fn taken(&self, _api: &Api, _before: Option<(&str, &Self)>) -> Result<Option<Breach>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether a consent that the object has ends with this change of its spec.
+    fn ends_consent(&self, _before: &Self) -> bool {
+        false
     }
 
     /// What a change of the spec may not change.
@@ -101,6 +109,10 @@ impl Resource for SourceSpec {
         Failure::all(breaches(self, answers))
     }
 
+    fn ends_consent(&self, before: &Self) -> bool {
+        before.needs_consent() && (!self.needs_consent() || self.client_id != before.client_id)
+    }
+
     async fn consent(&self, api: &Api, id: &str) -> Result<Option<ConsentStatus>, Failure> {
         consent::status(api, id, self).await
     }
@@ -123,12 +135,21 @@ pub(super) async fn ask(
     spec: &SourceSpec,
     secret: &Secret,
 ) -> Vec<(LogType, Option<CheckFault>)> {
-    let answers = api.source_check.check(id, spec, secret).await;
-    // One report request for each log type; a store that cannot count them is no reason to refuse what Zoom grants.
     let account = api.source_check.budget_account(spec);
-    let (today, made) = (Day::of(api.clock.now()), answers.len() as u64);
-    if let Err(error) = api.store.count_requests(&account, today, made).await {
+    let (today, most) = (Day::of(api.clock.now()), api.source_check.most_asked(spec));
+    // Set aside before they are made, as all requests are; a store that cannot count them is no reason to refuse what
+    // Zoom grants, nor is a budget that is used up.
+    if let Err(error) = api.store.count_requests(&account, today, most).await {
         warn!(error = error.chain(), "cannot count the requests of a check");
+        return api.source_check.check(id, spec, secret).await.answers;
+    }
+    let Checked { answers, asked } = api.source_check.check(id, spec, secret).await;
+    let unused = most.saturating_sub(asked);
+    if let Err(error) = api.store.give_back(&account, today, unused, None).await {
+        warn!(
+            error = error.chain(),
+            "cannot give back what a check did not need"
+        );
     }
     answers
 }
@@ -175,14 +196,18 @@ fn field_of(code: Code) -> Option<&'static str> {
 
 #[async_trait]
 impl Resource for DestinationSpec {
-    fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
-        let file = self.file.as_ref().and_then(|file| outside_roots(api, &file.path));
+    async fn taken(&self, api: &Api, before: Option<(&str, &Self)>) -> Result<Option<Breach>, Failure> {
+        shared_file(api, self, before).await
+    }
+
+    async fn out_of_reach(&self, api: &Api) -> Result<Vec<Breach>, Failure> {
+        let file = refused_path(api, self).await?;
         let http = self
             .http
             .as_ref()
             .and_then(|http| refused_address(api, "http.url", &http.url));
         let labels = self.only.iter().flat_map(|only| unknown_labels(api, only));
-        file.into_iter().chain(http).chain(labels).collect()
+        Ok(file.into_iter().chain(http).chain(labels).collect())
     }
 
     fn forget(api: &Api, id: &str) {
@@ -192,12 +217,10 @@ impl Resource for DestinationSpec {
 
 #[async_trait]
 impl Resource for AlarmChannelSpec {
-    fn out_of_reach(&self, api: &Api) -> Vec<Breach> {
+    async fn out_of_reach(&self, api: &Api) -> Result<Vec<Breach>, Failure> {
         let webhook = self.webhook.as_ref();
-        webhook
-            .and_then(|webhook| refused_address(api, "webhook.url", &webhook.url))
-            .into_iter()
-            .collect()
+        let breach = webhook.and_then(|webhook| refused_address(api, "webhook.url", &webhook.url));
+        Ok(breach.into_iter().collect())
     }
 }
 
@@ -222,23 +245,77 @@ fn unknown_labels(api: &Api, only: &Only) -> Vec<Breach> {
     unknown.map(breach).collect()
 }
 
-/// Judges a path by its text alone; whether a link leads out of a root, the destination sees when it writes.
-fn outside_roots(api: &Api, path: &str) -> Option<Breach> {
-    let refused = |detail: String| Some(Breach::new(Code::PathRefused, "file.path", detail));
-    let path = Path::new(path);
-    if !path.components().any(|part| matches!(part, Component::Normal(_))) {
-        return refused("the path names no file".to_owned());
+/// What the engine's rule about paths has against a `file` destination's.
+async fn refused_path(api: &Api, spec: &DestinationSpec) -> Result<Option<Breach>, Failure> {
+    if spec.file.is_none() {
+        return Ok(None);
     }
-    let roots = &api.limits.file_roots;
-    if path.is_relative() || roots.iter().any(|root| path.starts_with(root) && path != root) {
-        return None;
+    let refused = at_files(api, spec, |kinds, spec| kinds.check(spec).err()).await?;
+    Ok(refused.map(|error| Breach::new(error.code(), "file.path", error.to_string())))
+}
+
+/// Another destination that writes the file: each would cut off what the other has written since.
+async fn shared_file(
+    api: &Api,
+    spec: &DestinationSpec,
+    before: Option<(&str, &DestinationSpec)>,
+) -> Result<Option<Breach>, Failure> {
+    // What was accepted once does not stand in the way of other changes.
+    if spec.file.is_none() || before.is_some_and(|(_, before)| before.file == spec.file) {
+        return Ok(None);
     }
-    let roots: Vec<_> = roots.iter().map(|root| format!("`{}`", root.display())).collect();
-    refused(format!(
-        "the file must lie under one of the engine's file roots ({}): choose a path there or a relative one, or add \
-         the directory to `egress.file_roots`",
-        roots.join(", ")
-    ))
+    let others = others(api, before.map(|(id, _)| id)).await?;
+    at_files(api, spec, move |kinds, spec| {
+        let file = kinds.file_of(spec)?;
+        let (id, other) = others
+            .into_iter()
+            .find(|(_, other)| kinds.file_of(other).as_ref() == Some(&file))?;
+        let detail = format!(
+            "the destination `{}` ({id}) writes to `{}` already: choose another path, or name that destination in \
+             `destination_ids` of the sources whose events belong there",
+            other.name,
+            file.display()
+        );
+        Some(Breach::new(Code::PathRefused, "file.path", detail))
+    })
+    .await
+}
+
+/// Runs what asks the file system, which may take its time.
+async fn at_files<T: Send + 'static>(
+    api: &Api,
+    spec: &DestinationSpec,
+    look: impl FnOnce(&Kinds, &DestinationSpec) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let kinds = Kinds {
+        http: api.http.clone(),
+        clock: api.clock.clone(),
+        file_roots: api.limits.file_roots.as_slice().into(),
+    };
+    let spec = spec.clone();
+    let looked = tokio::task::spawn_blocking(move || look(&kinds, &spec)).await;
+    looked.map_err(|error| Failure::internal(format!("a path could not be looked at: {error}")))
+}
+
+/// All destinations but one.
+async fn others(api: &Api, but: Option<&str>) -> Result<Vec<(String, DestinationSpec)>, Failure> {
+    const PAGE: u32 = 500;
+    let mut others = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = api
+            .store
+            .objects(DestinationSpec::KIND, None, after.as_deref(), PAGE)
+            .await?;
+        let Some(last) = page.last() else {
+            return Ok(others);
+        };
+        after = Some(last.id.clone());
+        for object in page.into_iter().filter(|object| Some(object.id.as_str()) != but) {
+            let spec = declare::parse(&object)?;
+            others.push((object.id, spec));
+        }
+    }
 }
 
 fn refused_address(api: &Api, field: &str, url: &str) -> Option<Breach> {

@@ -1,13 +1,13 @@
 //! Asking Zoom on behalf of the API: about a spec that is not stored yet, and for people's consents.
 
 use async_trait::async_trait;
-use engine_api::{LogType, Secret, SourceSpec};
+use engine_api::{Secret, SourceSpec};
 
-use super::{Answered, CheckFault, Consents, SourceCheck};
+use super::{Answered, CheckFault, Checked, Consents, SourceCheck};
 use crate::{
     credential::{Accepted, Credentials, Departure, Unusable},
     store::catalog::SealedSecret,
-    zoom::{self, Begun},
+    zoom::{self, Begun, Zoom},
 };
 
 impl From<zoom::Error> for CheckFault {
@@ -32,27 +32,31 @@ impl From<Unusable> for CheckFault {
 
 #[async_trait]
 impl SourceCheck for Credentials {
-    async fn check(
-        &self,
-        id: &str,
-        spec: &SourceSpec,
-        secret: &Secret,
-    ) -> Vec<(LogType, Option<CheckFault>)> {
+    async fn check(&self, id: &str, spec: &SourceSpec, secret: &Secret) -> Checked {
         let log_types = spec.log_types.iter().copied();
         let credential = match self.with_secret(id, spec, secret.clone()).await {
             Ok(credential) => credential,
             Err(unusable) => {
                 let fault = CheckFault::from(unusable);
-                return log_types
-                    .map(|log_type| (log_type, Some(fault.clone())))
-                    .collect();
+                let answers = log_types.map(|log_type| (log_type, Some(fault.clone())));
+                return Checked {
+                    answers: answers.collect(),
+                    asked: 0,
+                };
             }
         };
-        let verdicts = self.zoom().check(&credential, log_types).await;
-        verdicts
+        let (verdicts, asked) = self.zoom().check(&credential, log_types).await;
+        let answers = verdicts
             .into_iter()
-            .map(|(log_type, verdict)| (log_type, verdict.err().map(CheckFault::from)))
-            .collect()
+            .map(|(log_type, verdict)| (log_type, verdict.err().map(CheckFault::from)));
+        Checked {
+            answers: answers.collect(),
+            asked,
+        }
+    }
+
+    fn most_asked(&self, spec: &SourceSpec) -> u64 {
+        spec.log_types.len() as u64 * Zoom::MOST_ASKED
     }
 
     fn budget_account(&self, spec: &SourceSpec) -> String {

@@ -91,7 +91,8 @@ impl Credentials {
         })
     }
 
-    /// What it will take to end the consent of a source that is about to be removed; nothing where it has none.
+    /// What it will take to end the consent of a source that is about to be removed, or to do without it; nothing where
+    /// it has none.
     pub async fn departure(
         &self,
         source: &str,
@@ -107,7 +108,7 @@ impl Credentials {
         Some(Departure { credential, token })
     }
 
-    /// Ends a consent at Zoom, if Zoom answers soon: the source is gone already, and the app's owner can end it too.
+    /// Ends a consent at Zoom that no source has any more, if Zoom answers soon; the app's owner can end it too.
     pub async fn revoke(&self, departure: Departure) {
         let Departure { credential, token } = departure;
         let Parts { zoom, clock, .. } = &*self.parts;
@@ -119,9 +120,9 @@ impl Credentials {
             zoom.revoke(&credential.app, &access).await
         };
         match clock.timeout(FAREWELL, work).await {
-            Ok(Ok(())) => info!("the consent of the removed source was revoked at Zoom"),
-            Ok(Err(error)) => warn!(%error, "the consent of the removed source was not revoked at Zoom"),
-            Err(_) => warn!("the consent of the removed source was not revoked: Zoom does not answer"),
+            Ok(Ok(())) => info!("a consent that no source has any more was revoked at Zoom"),
+            Ok(Err(error)) => warn!(%error, "a consent that no source has any more was not revoked at Zoom"),
+            Err(_) => warn!("a consent that no source has any more was not revoked: Zoom does not answer"),
         }
     }
 }

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::{Parts, TOKEN_FIELD, authorization_url, idle, pending};
 use crate::{
+    crash,
     retry::{chance, later},
     store::{
         self,
@@ -135,7 +136,10 @@ impl SourceKeeper {
         } = &*self.parts;
         let dice = chance(&[self.source.as_bytes(), &claimed.fence.0.to_le_bytes()]);
         let given = match vault.open(&self.source, TOKEN_FIELD, &claimed.token) {
-            Ok(token) => zoom.refresh(app, &token).await,
+            Ok(token) => {
+                crash::point("token.before_refresh").await;
+                zoom.refresh(app, &token).await
+            }
             // It opens for nobody any more, so it is as good as void.
             Err(error) => Err(refused(Code::ReauthorizationRequired, error.to_string())),
         };
@@ -152,10 +156,12 @@ impl SourceKeeper {
         let sealed = vault.seal(&self.source, TOKEN_FIELD, &given.refresh);
         let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
         let due = idle::due(clock.now(), dice);
+        crash::point("token.before_store").await;
         let kept = store
             .store_token(&self.source, claimed.fence, &sealed, due)
             .await
             .map_err(|error| stored(&error))?;
+        crash::point("token.stored").await;
         match kept {
             Ok(()) => Ok(given.access),
             // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.

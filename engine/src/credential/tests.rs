@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use engine_api::{Cloud, Kind, LogType, Secret};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -41,6 +46,8 @@ struct FakeZoom {
     newest: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
     reports: Arc<AtomicU64>,
+    /// Access tokens before this one lack the scope.
+    granted_from: Arc<AtomicU64>,
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
@@ -65,9 +72,21 @@ async fn token(State(zoom): State<FakeZoom>, body: String) -> (StatusCode, Json<
     (StatusCode::OK, Json(body))
 }
 
-async fn report(State(zoom): State<FakeZoom>) -> Json<Value> {
+async fn report(State(zoom): State<FakeZoom>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     zoom.reports.fetch_add(1, Ordering::SeqCst);
-    Json(json!({ "operation_logs": [], "next_page_token": "" }))
+    let token = headers["authorization"].to_str().unwrap();
+    let number: u64 = token.rsplit('-').next().unwrap().parse().unwrap();
+    if number < zoom.granted_from.load(Ordering::SeqCst) {
+        let message = "Invalid access token, does not contain scopes:[report:read:admin].";
+        return (
+            StatusCode::BAD_REQUEST,
+            Json(json!({ "code": 4711, "message": message })),
+        );
+    }
+    (
+        StatusCode::OK,
+        Json(json!({ "operation_logs": [], "next_page_token": "" })),
+    )
 }
 
 #[expect(
@@ -225,7 +244,13 @@ impl Scene {
             page_token: None,
         };
         let credential = self.credential(engine).await.unwrap();
-        engine.zoom().page(&credential, request, &mut 0).await.map(drop)
+        let mut repeats = zoom::Repeats::default();
+        loop {
+            match engine.zoom().page(&credential, request).await {
+                Ok(_) => return Ok(()),
+                Err(error) => repeats.end(error).map_or(Ok(()), Err)?,
+            }
+        }
     }
 }
 
@@ -313,6 +338,22 @@ async fn a_void_token_is_read_again_once_and_then_told_with_the_link() {
     scene.consent(5).await;
     scene.page(&engine).await.unwrap();
     assert_eq!(scene.zoom.reports.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour() {
+    let scene = Scene::simulated().await;
+    let engine = scene.engine("one");
+    scene.zoom.granted_from.store(2, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = scene.page(&engine).await.unwrap_err();
+        assert_eq!(error.code(), Code::ZoomMissingScope);
+    }
+    // Each renewal is one whose answer may be lost, so none is spent on a hope.
+    assert_eq!(scene.stored().await, "refresh-1");
+    scene.time.as_ref().unwrap().advance(Duration::from_hours(1));
+    scene.page(&engine).await.unwrap();
+    assert_eq!(scene.stored().await, "refresh-2");
 }
 
 #[tokio::test]

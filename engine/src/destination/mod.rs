@@ -183,6 +183,15 @@ impl Kinds {
     }
 }
 
+impl Kinds {
+    /// Which file a `file` destination writes, whichever of several paths to it its spec names; `None` for other kinds,
+    /// and where the path is refused.
+    pub fn file_of(&self, spec: &DestinationSpec) -> Option<PathBuf> {
+        let file = spec.file.as_ref()?;
+        path::meant(&file.path, &self.file_roots).ok()
+    }
+}
+
 impl Open for Kinds {
     fn open(&self, spec: &DestinationSpec, secrets: &Secrets) -> Result<Box<dyn Destination>, WriteError> {
         match (&spec.file, &spec.http) {

@@ -28,6 +28,17 @@ pub(super) fn check(path: &str, roots: &[PathBuf]) -> Result<(), WriteError> {
     }
 }
 
+/// Which file a path means, by what the directories that exist lead to; nothing is made. Two paths of one file mean the
+/// same.
+pub(super) fn meant(path: &str, roots: &[PathBuf]) -> Result<PathBuf, WriteError> {
+    let target = place(path, roots)?;
+    let real = target.file.ancestors().skip(1).find_map(|parent| {
+        let below = target.file.strip_prefix(parent).ok()?;
+        Some(fs::canonicalize(parent).ok()?.join(below))
+    });
+    Ok(real.unwrap_or(target.file))
+}
+
 /// Makes the directories on the way, and answers the file's real path.
 pub(super) fn resolve(path: &str, roots: &[PathBuf]) -> Result<PathBuf, WriteError> {
     let target = place(path, roots)?;
@@ -77,7 +88,10 @@ struct Place {
 fn place(path: &str, roots: &[PathBuf]) -> Result<Place, WriteError> {
     let written = Path::new(path);
     let climbs = written.components().any(|part| part == Component::ParentDir);
-    if climbs || path.is_empty() || path.ends_with('/') || path.contains('\0') {
+    let named = written
+        .components()
+        .any(|part| matches!(part, Component::Normal(_)));
+    if climbs || !named || path.ends_with('/') || path.contains('\0') {
         return Err(refused(path, "does not name a file, without `..` on the way"));
     }
     let root = if written.is_absolute() {
@@ -87,8 +101,15 @@ fn place(path: &str, roots: &[PathBuf]) -> Result<Place, WriteError> {
     } else {
         roots.first()
     };
-    let root =
-        root.ok_or_else(|| refused(path, "lies under none of the directories in `egress.file_roots`"))?;
+    let root = root.ok_or_else(|| {
+        let roots: Vec<_> = roots.iter().map(|root| format!("`{}`", root.display())).collect();
+        let why = format!(
+            "lies under none of the engine's file roots ({}): choose a path there or a relative one, or add the directory \
+             to `egress.file_roots`",
+            roots.join(", ")
+        );
+        refused(path, &why)
+    })?;
     Ok(Place {
         root: root.clone(),
         file: root.join(written),

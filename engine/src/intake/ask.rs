@@ -10,7 +10,7 @@ use crate::{
     crash,
     model::Purpose,
     store::ClaimedFeed,
-    zoom::{self, Credential, Page, PageRequest},
+    zoom::{self, Credential, Page, PageRequest, Repeats},
 };
 
 /// Tries of one page before the poll is given up; Zoom asks for short waits in the middle of a read.
@@ -48,6 +48,7 @@ impl Asker<'_> {
     ) -> Result<Page, Stopped> {
         let clock = &self.intake.clock;
         let mut tries = 0;
+        let mut repeats = Repeats::default();
         let mut held = None;
         loop {
             if held.is_none() {
@@ -55,17 +56,18 @@ impl Asker<'_> {
             }
             self.renew(feed).await?;
             self.purse.take(purpose).await?;
-            tries += 1;
-            let mut asked = 0;
-            let answer = self.intake.zoom.page(self.credential, request, &mut asked).await;
-            self.purse.also(asked.saturating_sub(1));
-            let error = match answer {
+            let error = match self.intake.zoom.page(self.credential, request).await {
                 Ok(page) => {
                     self.purse.told(page.remaining_today);
                     return Ok(page);
                 }
                 Err(error) => error,
             };
+            // What was superseded a moment ago is nobody's failure, and asked again at once; out of the purse, too.
+            let Some(error) = repeats.end(error) else {
+                continue;
+            };
+            tries += 1;
             let pause = Duration::from_millis(500) * 2_u32.pow(tries.min(6));
             let wait = match &error {
                 zoom::Error::Throttled { until } => until.map_or(pause, |until| {

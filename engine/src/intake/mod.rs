@@ -11,6 +11,8 @@
 //!   the rows it did not reach are still to come: a tail that broke off asks for a sweep.
 //! * New events come first: a long read of other days is held while they are asked for.
 //! * A request is set aside in the account's budget before it is made.
+//! * Where nobody takes the events for long, none is collected: Zoom keeps its rows for months, and the store is not
+//!   made to grow without end. The polls go on when a destination takes events again.
 //! * Every commit names the lease's fence. When the lease was lost, or the source changed or went away, the commit is
 //!   refused and the poll ends without a word.
 //!
@@ -77,6 +79,9 @@ pub struct Intake {
     pub late_window: Duration,
     /// How often there is a sweep.
     pub sweep_interval: Duration,
+    /// How long all destinations of a feed may take nothing before it is not polled any more: the store would grow
+    /// without end, and Zoom keeps its rows for six months.
+    pub blocked_after: Duration,
     /// Requests a day and Zoom account.
     pub daily_request_budget: u64,
     /// How many feeds may read older days at the same time; fewer than there are workers, so that new events never

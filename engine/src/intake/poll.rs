@@ -28,12 +28,17 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
+/// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
+const BLOCKED_BEAT: Duration = Duration::from_mins(5);
+
 /// How a poll ended that was not stopped.
 enum Came {
     /// Its reads are done; the next one is due after `pause`.
     Through { pause: Duration },
     /// The budget allows nothing before that instant.
     ToWait { until: Timestamp },
+    /// Nobody takes the feed's events.
+    Blocked { detail: String },
 }
 
 /// Why a poll ended before its time.
@@ -75,7 +80,16 @@ impl Intake {
             }
             Ok(Came::ToWait { until }) | Err(Stopped::Budget { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
-                (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
+                let code = Code::BudgetExhausted;
+                (PollOutcome::RateLimited, PollEnd::Waiting { code, detail }, until)
+            }
+            Ok(Came::Blocked { detail }) => {
+                let code = Code::DestinationUnavailable;
+                (
+                    PollOutcome::Blocked,
+                    PollEnd::Waiting { code, detail },
+                    later(now, BLOCKED_BEAT),
+                )
             }
             Err(Stopped::Fenced) => {
                 debug!(feed = %feed.key, "the feed was taken over or has changed");
@@ -99,7 +113,8 @@ impl Intake {
             Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
                 self.pause(&feed, until).await;
                 let detail = format!("Zoom's daily limit is reached; polling goes on at {until}");
-                (PollOutcome::RateLimited, PollEnd::Waiting { detail }, until)
+                let code = Code::BudgetExhausted;
+                (PollOutcome::RateLimited, PollEnd::Waiting { code, detail }, until)
             }
             Err(stopped) => {
                 let (outcome, code, detail) = failure(stopped);
@@ -137,6 +152,9 @@ impl Intake {
         began: Timestamp,
         stop: &CancellationToken,
     ) -> Result<Came, Stopped> {
+        if let Some(detail) = self.blocked(feed, began).await? {
+            return Ok(Came::Blocked { detail });
+        }
         let account = self.zoom.budget_key(feed.spec.cloud, feed.spec.account_key());
         let budget = self.store.budget(&account, Day::of(began)).await?;
         let daily = self.daily(&feed.spec);
@@ -172,6 +190,20 @@ impl Intake {
         Ok(Came::Through { pause })
     }
 
+    /// Why nothing is collected of a feed whose events nobody takes.
+    async fn blocked(&self, feed: &ClaimedFeed, now: Timestamp) -> Result<Option<String>, Stopped> {
+        let Some((since, destination)) = self.store.blocked_since(feed.id).await? else {
+            return Ok(None);
+        };
+        let long = later(since, self.blocked_after) <= now;
+        Ok(long.then(|| {
+            format!(
+                "no destination has taken an event since {since}, `{destination}` the last of them, so Zoom is not asked \
+                 for more: put a destination right, and polling goes on where it stopped; Zoom keeps its rows for six months"
+            )
+        }))
+    }
+
     /// One turn of a feed: new events first, then what makes the recent days certain, then older days. Answers
     /// whether there is more to do at once.
     async fn turn(
@@ -181,7 +213,9 @@ impl Intake {
         frugal: bool,
     ) -> Result<bool, Stopped> {
         let now = self.clock.now();
-        let sweep = plan::next_sweep(&feed.checkpoint, &self.cadence(&feed.spec), now, frugal);
+        let older = feed.backfill.as_ref().map(|backfill| backfill.days);
+        let cadence = self.cadence(&feed.spec);
+        let sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, now, frugal);
         // A sweep that holds today begins with what is new.
         if sweep.is_none_or(|sweep| sweep.window().to < Day::of(now)) {
             reader.tail(feed, feed.checkpoint.wants_sweep).await?;
@@ -283,7 +317,9 @@ fn failure(stopped: Stopped) -> (PollOutcome, Code, String) {
             let outcome = match error {
                 zoom::Error::Refused { .. } => PollOutcome::Refused,
                 zoom::Error::Throttled { .. } | zoom::Error::DayUsedUp { .. } => PollOutcome::RateLimited,
-                zoom::Error::Restart { .. } | zoom::Error::Unavailable { .. } => PollOutcome::Unavailable,
+                zoom::Error::Restart { .. } | zoom::Error::Again(_) | zoom::Error::Unavailable { .. } => {
+                    PollOutcome::Unavailable
+                }
                 zoom::Error::Malformed { .. } => PollOutcome::Malformed,
             };
             (outcome, error.code(), error.to_string())

@@ -21,8 +21,6 @@ pub(super) struct Purse<'a> {
     day: Day,
     /// Set aside and not made.
     held: u64,
-    /// Made without being set aside: an access token was superseded, and the same was asked again.
-    beyond: u64,
     /// How many are set aside next: one for an idle poll, more for a long read.
     next: u64,
     remaining: Option<u64>,
@@ -36,7 +34,6 @@ impl<'a> Purse<'a> {
             daily,
             day: Day::of(intake.clock.now()),
             held: 0,
-            beyond: 0,
             next: 1,
             remaining: None,
         }
@@ -72,13 +69,6 @@ impl<'a> Purse<'a> {
         Ok(())
     }
 
-    /// Counts requests that were made beyond the one that was taken.
-    pub(super) fn also(&mut self, requests: u64) {
-        let covered = requests.min(self.held);
-        self.held -= covered;
-        self.beyond += requests - covered;
-    }
-
     /// Notes what Zoom said last about the requests that are left today.
     pub(super) fn told(&mut self, remaining: Option<u64>) {
         self.remaining = remaining.or(self.remaining);
@@ -86,17 +76,13 @@ impl<'a> Purse<'a> {
 
     /// Gives back what was not needed. A store that fails here makes the budget look smaller than it is.
     pub(super) async fn close(&mut self) {
-        let (held, beyond) = (std::mem::take(&mut self.held), std::mem::take(&mut self.beyond));
+        let (held, remaining) = (std::mem::take(&mut self.held), self.remaining.take());
+        if held == 0 && remaining.is_none() {
+            return;
+        }
         let store = &self.intake.store;
-        let mut done = Ok(());
-        if beyond > 0 {
-            done = store.count_requests(self.account, self.day, beyond).await;
-        }
-        let remaining = self.remaining.take();
-        if done.is_ok() && (held > 0 || remaining.is_some()) {
-            done = store.give_back(self.account, self.day, held, remaining).await;
-            crash::point("budget.given_back").await;
-        }
+        let done = store.give_back(self.account, self.day, held, remaining).await;
+        crash::point("budget.given_back").await;
         if let Err(error) = done {
             warn!(
                 error = error.chain(),

@@ -60,7 +60,7 @@ enum Progress {
     Goes,
     /// It was the last one.
     Complete,
-    /// All its rows are known, which is enough for a tail.
+    /// Its oldest rows are known, which is enough for a tail.
     Known,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         self.asker.close().await;
     }
 
-    /// Reads new events: until all rows of a page are known, or to the end. Answers whether only a complete read can
+    /// Reads new events: until the last rows of a page are known, or to the end. Answers whether only a complete read can
     /// settle what it saw. `wants_sweep` is what the checkpoint wants beside that.
     pub(super) async fn tail(&mut self, feed: &mut ClaimedFeed, wants_sweep: bool) -> Result<bool, Stopped> {
         self.tail_at = self.intake.clock.monotonic();
@@ -205,14 +205,14 @@ impl<'a> Reader<'a> {
             let known = self.intake.store.known(feed.id, day).await?;
             reading.tally.load(day, known);
         }
-        let all_known = self.append(feed, reading, &rows);
+        let ends_known = self.append(feed, reading, &rows);
         let newest_first = newest_first(&rows);
         if self.appender.is_full(self.intake.clock.monotonic()) && page.next_page_token.is_some() {
             self.note(feed, reading).await?;
         }
         match page.next_page_token {
             None => Ok(Progress::Complete),
-            Some(_) if all_known && matches!(reading.read, Read::Tail(_)) && newest_first => {
+            Some(_) if ends_known && matches!(reading.read, Read::Tail(_)) && newest_first => {
                 Ok(Progress::Known)
             }
             // A token that comes again, or a page without rows that promises more, would go on for ever.
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Makes events of a page's rows that are certain; answers whether there were none.
+    /// Makes events of a page's rows that are certain; answers whether none of its last rows became one.
     fn append(&mut self, feed: &ClaimedFeed, reading: &mut Reading, rows: &[Row<'_>]) -> bool {
         let mut certain = reading.tally.page(rows);
         let labels = LogTypeLabels::of(feed.key.log_type);
@@ -250,7 +250,9 @@ impl<'a> Reader<'a> {
             self.appender
                 .push(&rows[certain.index], certain.mark, certain.occurrence, seen, now);
         }
-        certain.is_empty()
+        certain
+            .iter()
+            .all(|certain| certain.index < rows.len() - known_end(rows.len()))
     }
 
     /// Begins a read anew that Zoom did not go on with; any other end is the read's.
@@ -279,6 +281,12 @@ impl<'a> Reader<'a> {
         let took = self.intake.clock.monotonic().saturating_sub(reading.started);
         took >= TOKEN_LIFE * 9 / 10
     }
+}
+
+/// So many rows at the end of a page have to be known before a tail believes that those behind them are: what is new
+/// stands at the top, up to how late Zoom is with each.
+fn known_end(rows: usize) -> usize {
+    rows.div_ceil(3)
 }
 
 /// Whether a page shows the newest rows first, as far as one can see. Where one cannot, a tail reads on.

@@ -5,6 +5,7 @@
 
 mod given;
 mod report;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,8 @@ use engine_api::{
     label::{Labelled, Labeller},
 };
 
-pub use self::report::Output;
 use self::report::Report;
+pub use self::{report::Output, stored::unknown};
 use crate::{
     clock::Clock,
     model::Row,

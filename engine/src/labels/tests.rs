@@ -180,3 +180,19 @@ fn rules_are_shown_in_the_form_in_which_they_are_read() {
     let read = crate::config::Labels::load(&file).unwrap().labeller;
     assert_eq!(read.rules(), Labeller::default().rules());
 }
+
+#[tokio::test]
+async fn a_stored_only_that_names_a_label_of_no_rule_is_told() {
+    let fixture = Fixture::new().await;
+    let only = |labels: Value| json!({"file": {"path": "x"}, "only": {"labels": labels}});
+    fixture.destination(1, only(json!(["sso", "unclassified"]))).await;
+    let partly = fixture.destination(2, only(json!(["sso", "gone"]))).await;
+    fixture.destination(3, only(json!(["gone"]))).await;
+    fixture.destination(4, json!({"file": {"path": "y"}})).await;
+    let warnings = unknown(&fixture.store, &Labeller::default()).await.unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for text in ["`gone`", partly.as_str(), "labels.rules", "labels.disabled"] {
+        assert!(warnings[0].contains(text), "{text}: {warnings:?}");
+    }
+    assert!(!warnings[0].contains("no event at all") && warnings[1].contains("no event at all"));
+}

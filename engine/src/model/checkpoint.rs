@@ -14,15 +14,18 @@ pub struct Checkpoint {
     pub version: u8,
     /// The first day to collect.
     pub start: Day,
-    /// The first day that sweeps look after; older ones are for backfills.
+    /// The first day of the claim that [`Self::watermark`] is; of older ones, backfills say how far they are.
     pub recent: Day,
     /// Everything that Zoom had published with a time from [`Self::recent`] on and below this instant is in the log
     /// (law L4).
     pub watermark: Timestamp,
-    /// When the last complete sweep up to today began.
+    /// When the last complete sweep up to today began, with its first part where it was read in parts.
     pub swept_at: Option<Timestamp>,
     /// Where a sweep that is read in parts goes on.
     pub sweeping: Option<Day>,
+    /// When that sweep began.
+    #[serde(default)]
+    pub sweep_began: Option<Timestamp>,
     /// A sweep is due whatever the clock says: a tail was cut off, or saw what only a complete read can settle.
     pub wants_sweep: bool,
     /// The most days that a sweep reads at once; fewer once its page tokens expired on the way.
@@ -50,6 +53,37 @@ pub struct ReadSummary {
     pub newest_surplus: Day,
     /// How many reads in a row have left the counts uncertain.
     pub tries: u32,
+}
+
+impl ReadSummary {
+    /// What is left to confirm before `day` once later days have been read again: days of which nothing is known but
+    /// that a read left something open in them.
+    pub fn before(&self, day: Day) -> Option<Self> {
+        (self.window.from < day && day <= self.window.to).then(|| self.part(self.window.from, day.plus(-1)))
+    }
+
+    /// The same as two, where it spans more than a day: one read of it takes too long.
+    pub fn halves(&self) -> [Option<Self>; 2] {
+        let Window { from, to } = self.window;
+        let middle = from.plus(self.window.days() / 2);
+        let long = middle > from;
+        [
+            long.then(|| self.part(from, middle.plus(-1))),
+            long.then(|| self.part(middle, to)),
+        ]
+    }
+
+    fn part(&self, from: Day, to: Day) -> Self {
+        Self {
+            window: Window::new(from, to),
+            page_size: self.page_size,
+            rows: 0,
+            digest: 0,
+            oldest_surplus: self.oldest_surplus.min(to),
+            newest_surplus: self.newest_surplus.min(to),
+            tries: 0,
+        }
+    }
 }
 
 /// Closed days that are read behind the tail, oldest first.
@@ -92,6 +126,7 @@ impl Checkpoint {
             watermark: recent.start(),
             swept_at: None,
             sweeping: None,
+            sweep_began: None,
             wants_sweep: true,
             span: Window::MAX_DAYS,
             open: Vec::new(),
@@ -109,10 +144,22 @@ impl Checkpoint {
         older
     }
 
-    /// A backfill is done: where its days join those that sweeps look after, they are looked after too.
+    /// A backfill is done: where its days join those of the claim, they belong to it too.
     pub fn backfilled(&mut self, days: Window) {
         if days.to.plus(1) >= self.recent {
             self.recent = self.recent.min(days.from);
         }
+    }
+
+    /// The first day that sweeps look after. Days that a backfill has passed, `older` being what it is about, change
+    /// as others do, and it may be long until it ends; so all its days are looked after from the first sweep on.
+    pub fn looked_after(&self, older: Option<Window>) -> Day {
+        if self.swept_at.is_none() {
+            // What arrives is delivered at once, however far back the start is.
+            return self.recent;
+        }
+        let first = self.recent.min(self.start);
+        let joined = older.filter(|days| days.to.plus(1) >= first);
+        joined.map_or(first, |days| first.min(days.from))
     }
 }

@@ -21,7 +21,7 @@ pub struct Cadence {
 /// One read of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    /// Quick and shallow: newest first, stops after a page whose rows are all known.
+    /// Quick and shallow: newest first, stops after a page whose last rows are known.
     Tail(Window),
     /// Complete: all pages of the late window and of what is not yet complete before it, or a part of these days.
     Sweep(Window),
@@ -103,9 +103,15 @@ pub fn tail(checkpoint: &Checkpoint, now: Timestamp) -> Read {
     Read::Tail(Window::new(from, Day::of(now)))
 }
 
-/// The complete read of recent days that is due, if any is. `frugal` is set when the request budget runs low, so that
-/// it waits.
-pub fn next_sweep(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, frugal: bool) -> Option<Read> {
+/// The complete read of recent days that is due, if any is. `older` are the days of the backfill under way; `frugal` is
+/// set when the request budget runs low, so that it waits.
+pub fn next_sweep(
+    checkpoint: &Checkpoint,
+    older: Option<Window>,
+    cadence: &Cadence,
+    now: Timestamp,
+    frugal: bool,
+) -> Option<Read> {
     let behind = Day::of(checkpoint.watermark) < Day::of(now).plus(-1);
     if frugal && !behind && checkpoint.swept_at.is_some() {
         return None;
@@ -113,7 +119,16 @@ pub fn next_sweep(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, fr
     let due = checkpoint
         .swept_at
         .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
-    let whole = sweep_window(checkpoint, cadence, now);
+    let whole = sweep_days(checkpoint, older, cadence, now);
+    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most.
+    let left = |open: &&ReadSummary| open.tries < PATIENCE && open.window.from >= oldest(now);
+    if let Some(open) = checkpoint
+        .open
+        .iter()
+        .find(|open| open.window.to < whole.from && left(open))
+    {
+        return Some(Read::Confirm(open.window));
+    }
     if due || checkpoint.wants_sweep || checkpoint.sweeping.is_some() {
         let goes_on = checkpoint.sweeping.filter(|day| whole.contains(*day));
         return Some(Read::Sweep(part(
@@ -121,10 +136,7 @@ pub fn next_sweep(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp, fr
             checkpoint.span,
         )));
     }
-    let open = checkpoint
-        .open
-        .iter()
-        .find(|open| open.tries < PATIENCE && open.window.from >= oldest(now))?;
+    let open = checkpoint.open.iter().find(left)?;
     let window = closed_days(open, Day::of(now)).unwrap_or(open.window);
     Some(if window == whole {
         Read::Sweep(window)
@@ -151,15 +163,24 @@ fn part(days: Window, span: i32) -> Window {
     Window::new(days.from, last.min(days.to))
 }
 
-fn sweep_window(checkpoint: &Checkpoint, cadence: &Cadence, now: Timestamp) -> Window {
+/// All days of a sweep, which may be more than one read takes.
+///
+/// A row that appears at most the late window after its own time is found by the first sweep that begins after it
+/// appeared. The sweep before may have passed its day a moment earlier, however long ago that is; so the reach is
+/// counted from when that one began. From the watermark, so that no day is left out of the claim. And from one interval
+/// ago, should a clock that was ahead have noted the last sweep as later than it was.
+fn sweep_days(checkpoint: &Checkpoint, older: Option<Window>, cadence: &Cadence, now: Timestamp) -> Window {
     let today = Day::of(now);
-    let known = Day::of(checkpoint.watermark).min(today);
-    // However far it reaches back, a window must end behind the watermark, or nothing would ever move.
-    let reach = known
+    let interval = SignedDuration::try_from(cadence.sweep_interval).unwrap_or(SignedDuration::MAX);
+    let due_before = now.saturating_sub(interval).unwrap_or(Timestamp::MIN);
+    let since = checkpoint.swept_at.map_or(checkpoint.watermark, |swept_at| {
+        swept_at.min(checkpoint.watermark).min(due_before)
+    });
+    let from = Day::of(since)
         .back(cadence.late_window)
-        .max(known.plus(2 - Window::MAX_DAYS));
-    let from = reach.max(checkpoint.recent).max(oldest(now)).min(today);
-    Window::new(from, from.plus(Window::MAX_DAYS - 1).min(today))
+        .max(checkpoint.looked_after(older))
+        .max(oldest(now));
+    Window::new(from.min(today), today)
 }
 
 /// The closed days to confirm by themselves, where some are uncertain: a read that held today disagreed, so today is

@@ -1,9 +1,10 @@
-//! The decisions, checked one by one and over simulated weeks.
-
-use proptest::prelude::*;
+//! The decisions, checked one by one; `plan_properties.rs` checks them over simulated weeks.
 
 use super::*;
 use crate::model::progress::{Done, End, TOKEN_LIFE, advance, advance_backfill, shorten, underway};
+
+#[path = "plan_properties.rs"]
+mod properties;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -38,7 +39,7 @@ fn done(read: Read, began: Timestamp) -> Done {
 
 /// The complete read of recent days that is due; there has to be one.
 fn sweep(checkpoint: &Checkpoint, now: Timestamp) -> Read {
-    next_sweep(checkpoint, &CADENCE, now, false).expect("a sweep is due")
+    next_sweep(checkpoint, None, &CADENCE, now, false).expect("a sweep is due")
 }
 
 fn certain(checkpoint: &mut Checkpoint, read: Read, began: Timestamp) {
@@ -67,7 +68,7 @@ fn a_new_feed_sweeps_recent_days_at_once_and_backfills_older_ones() {
 
     certain(&mut checkpoint, Read::Sweep(recent), now);
     assert_eq!(checkpoint.watermark, now);
-    assert_eq!(next_sweep(&checkpoint, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
 
     let mut windows = Vec::new();
     while let Some(read) = next_backfill(&backfill, now) {
@@ -98,7 +99,7 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     let read = sweep(&checkpoint, began);
     certain(&mut checkpoint, read, began);
     let now = at("2024-02-20T00:30:00Z");
-    let read = next_sweep(&checkpoint, &CADENCE, now, true).unwrap();
+    let read = next_sweep(&checkpoint, None, &CADENCE, now, true).unwrap();
     assert_eq!(read, Read::Sweep(days("2024-01-01", "2024-01-28")));
     certain(&mut checkpoint, read, now);
     assert_eq!(
@@ -109,8 +110,14 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     assert_eq!(checkpoint.swept_at, Some(began), "not swept up to today yet");
     let read = sweep(&checkpoint, now);
     assert_eq!(read, Read::Sweep(days("2024-01-29", "2024-02-20")));
-    certain(&mut checkpoint, read, now);
-    assert_eq!((checkpoint.watermark, checkpoint.swept_at), (now, Some(now)));
+    let later = at("2024-02-20T00:40:00Z");
+    certain(&mut checkpoint, read, later);
+    assert_eq!(checkpoint.watermark, later);
+    assert_eq!(
+        checkpoint.swept_at,
+        Some(now),
+        "what came after its first part was read is left to the next one"
+    );
 }
 
 #[test]
@@ -173,8 +180,11 @@ fn a_late_window_as_long_as_a_request_does_not_stop_the_watermark() {
     let mut now = at("2024-03-01T00:30:00Z");
     let mut checkpoint = new("2024-01-01", now);
     for _ in 0..5 {
-        let read = next_sweep(&checkpoint, &cadence, now, false).unwrap();
-        certain(&mut checkpoint, read, now);
+        while checkpoint.swept_at != Some(now) {
+            let read = next_sweep(&checkpoint, None, &cadence, now, false).unwrap();
+            assert!(read.window().days() <= Window::MAX_DAYS);
+            certain(&mut checkpoint, read, now);
+        }
         assert_eq!(checkpoint.watermark, now);
         now = now.checked_add(SignedDuration::from_hours(20)).unwrap();
     }
@@ -216,7 +226,71 @@ fn closed_days_are_confirmed_by_themselves_when_today_is_busy() {
     uncertain(&mut checkpoint, closed, 1);
     assert_eq!(sweep(&checkpoint, now), closed);
     certain(&mut checkpoint, closed, now);
-    assert_eq!(next_sweep(&checkpoint, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
+}
+
+#[test]
+fn what_was_left_open_is_confirmed_though_the_sweeps_have_gone_on_to_other_days() {
+    let mut checkpoint = new("2024-05-07", at("2024-05-09T12:00:00Z"));
+    let whole = days("2024-05-07", "2024-05-09");
+    // A twin of the 7th came late, and no page has shown it beside the other.
+    let left = open(whole, "2024-05-07", "2024-05-07", 2);
+    checkpoint.watermark = at("2024-05-09T12:00:00Z");
+    let now = at("2024-05-09T12:00:00Z");
+    advance(
+        &mut checkpoint,
+        done(Read::Sweep(whole), now),
+        End::Complete(Some(left)),
+    );
+    checkpoint.recent = day("2024-05-07");
+    checkpoint.start = checkpoint.recent;
+    let now = at("2024-05-10T13:00:00Z");
+    certain(&mut checkpoint, Read::Tail(days("2024-05-09", "2024-05-10")), now);
+    checkpoint.swept_at = Some(at("2024-05-10T12:00:00Z"));
+    certain(
+        &mut checkpoint,
+        Read::Sweep(days("2024-05-08", "2024-05-10")),
+        now,
+    );
+    let rest = days("2024-05-07", "2024-05-07");
+    let later = at("2024-05-10T14:30:00Z");
+    assert_eq!(
+        sweep(&checkpoint, later),
+        Read::Confirm(rest),
+        "before the sweep that is due"
+    );
+    let read = open(rest, "2024-05-07", "2024-05-07", 1);
+    advance(
+        &mut checkpoint,
+        done(Read::Confirm(rest), later),
+        End::Complete(Some(read)),
+    );
+    assert_eq!(
+        sweep(&checkpoint, later),
+        Read::Confirm(rest),
+        "until two reads agree"
+    );
+    certain(&mut checkpoint, Read::Confirm(rest), later);
+    assert_eq!(
+        sweep(&checkpoint, later),
+        Read::Sweep(days("2024-05-08", "2024-05-10"))
+    );
+
+    // Two days that take too long for one read are two reads.
+    checkpoint.open = vec![open(
+        days("2024-05-06", "2024-05-07"),
+        "2024-05-07",
+        "2024-05-07",
+        1,
+    )];
+    let two = sweep(&checkpoint, later);
+    assert!(shorten(&mut checkpoint, two));
+    let windows: Vec<_> = checkpoint
+        .open
+        .iter()
+        .map(|open| open.window.to_string())
+        .collect();
+    assert_eq!(windows, ["2024-05-06..2024-05-06", "2024-05-07..2024-05-07"]);
 }
 
 #[test]
@@ -226,14 +300,14 @@ fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
     certain(
         &mut checkpoint,
         Read::Sweep(days("2024-05-09", "2024-05-10")),
-        at("2024-05-08T00:00:00Z"),
+        at("2024-05-10T10:00:00Z"),
     );
     checkpoint.recent = day("2024-05-01");
     let cadence = Cadence {
         late_window: Duration::from_hours(72),
         ..CADENCE
     };
-    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, &cadence, now, false);
+    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, None, &cadence, now, false);
     let whole = days("2024-05-07", "2024-05-10");
     checkpoint.watermark = now;
     assert_eq!(next(&checkpoint), Some(Read::Sweep(whole)));
@@ -257,6 +331,62 @@ fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
 }
 
 #[test]
+fn a_sweep_reaches_back_from_the_one_before_and_not_from_what_a_tail_has_claimed_since() {
+    let mut checkpoint = new("2024-05-01", at("2024-05-01T12:00:00Z"));
+    checkpoint.recent = day("2024-05-01");
+    checkpoint.watermark = at("2024-05-08T12:00:00Z");
+    let swept = at("2024-05-08T12:00:00Z");
+    certain(
+        &mut checkpoint,
+        Read::Sweep(days("2024-05-06", "2024-05-08")),
+        swept,
+    );
+    // The budget put the sweep off for two days, while each quiet tail was a complete read of its day.
+    for (text, day) in [
+        ("2024-05-09T00:30:00Z", "2024-05-08"),
+        ("2024-05-10T00:30:00Z", "2024-05-09"),
+    ] {
+        let window = Window::new(self::day(day), Day::of(at(text)));
+        certain(&mut checkpoint, Read::Tail(window), at(text));
+    }
+    let now = at("2024-05-10T02:00:00Z");
+    assert_eq!(checkpoint.watermark, at("2024-05-10T00:30:00Z"));
+    // A row of the 6th may have come on the 8th, right after its page was read.
+    assert_eq!(
+        sweep(&checkpoint, now),
+        Read::Sweep(days("2024-05-06", "2024-05-10"))
+    );
+}
+
+#[test]
+fn days_that_an_open_backfill_has_passed_are_swept() {
+    let now = at("2024-05-10T12:00:00Z");
+    let (mut checkpoint, older) = Checkpoint::new(day("2024-04-01"), now);
+    let first = sweep(&checkpoint, now);
+    assert_eq!(
+        first,
+        Read::Sweep(days("2024-05-09", "2024-05-10")),
+        "what is new first"
+    );
+    certain(&mut checkpoint, first, now);
+    let later = at("2024-05-10T13:00:00Z");
+    let next = |checkpoint: &Checkpoint, older| next_sweep(checkpoint, older, &CADENCE, later, false);
+    let reached = Some(Read::Sweep(days("2024-05-08", "2024-05-10")));
+    assert_eq!(next(&checkpoint, older), reached);
+    // One that was asked for, of days before the start.
+    checkpoint.start = day("2024-05-09");
+    let asked = days("2024-05-01", "2024-05-08");
+    assert_eq!(next(&checkpoint, Some(asked)), reached);
+    let apart = days("2024-05-01", "2024-05-07");
+    let without = Some(Read::Sweep(days("2024-05-09", "2024-05-10")));
+    assert_eq!(
+        next(&checkpoint, Some(apart)),
+        without,
+        "nobody asked for the day between"
+    );
+}
+
+#[test]
 fn the_start_may_move_back_and_what_joins_is_swept() {
     let now = at("2024-05-10T12:00:00Z");
     let mut checkpoint = new("2024-05-09", now);
@@ -267,68 +397,4 @@ fn the_start_may_move_back_and_what_joins_is_swept() {
     assert_eq!(checkpoint.recent, day("2024-05-09"));
     checkpoint.backfilled(older);
     assert_eq!(checkpoint.recent, day("2024-05-01"));
-}
-
-proptest! {
-    /// L4: whatever happens, the watermark never moves back and never passes the time at which a read began; windows
-    /// are never longer than Zoom allows; and every day from the start on is read completely in the end.
-    #[test]
-    fn the_watermark_is_a_claim(
-        steps in proptest::collection::vec((0_i64..200_000, 0_u8..6, any::<bool>()), 1..80),
-        start_back in 0_i32..60,
-    ) {
-        let mut now = at("2024-02-25T00:00:00Z");
-        let start = Day::of(now).plus(-start_back);
-        let (mut checkpoint, older) = Checkpoint::new(start, now);
-        let mut backfill = older.map(Backfill::new);
-        let mut complete: std::collections::BTreeMap<Day, Timestamp> = std::collections::BTreeMap::new();
-        for (seconds, outcome, frugal) in steps {
-            now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-            let mut reads = vec![tail(&checkpoint, now)];
-            reads.extend(next_sweep(&checkpoint, &CADENCE, now, frugal));
-            for read in reads {
-                let window = read.window();
-                prop_assert!(window.days() <= Window::MAX_DAYS && window.to <= Day::of(now));
-                let before = checkpoint.watermark;
-                let read_days = || (0..window.days()).map(|offset| (window.from.plus(offset), now));
-                match outcome {
-                    0 => underway(&mut checkpoint, read),
-                    1 if matches!(read, Read::Tail(_)) => advance(&mut checkpoint, done(read, now), End::TailKnown { unsettled: false }),
-                    2 if !matches!(read, Read::Tail(_)) => {
-                        shorten(&mut checkpoint, read);
-                    }
-                    3 => {
-                        // A day counts as complete only before the oldest that is open.
-                        let surplus = window.from.plus(window.days() / 2);
-                        complete.extend(read_days().filter(|(day, _)| *day < surplus));
-                        let open = ReadSummary {
-                            oldest_surplus: surplus,
-                            newest_surplus: window.to,
-                            ..open(window, "2024-01-01", "2024-01-01", 1)
-                        };
-                        advance(&mut checkpoint, done(read, now), End::Complete(Some(open)));
-                    }
-                    _ => {
-                        complete.extend(read_days());
-                        certain(&mut checkpoint, read, now);
-                    }
-                }
-                prop_assert!(checkpoint.watermark >= before);
-                prop_assert!(checkpoint.watermark <= now);
-                // The claim: each day from the recent start to the watermark was read completely after it ended, or
-                // up to the watermark itself.
-                let mut day = start.max(checkpoint.recent);
-                while day < Day::of(checkpoint.watermark) {
-                    prop_assert!(complete.get(&day).is_some_and(|read| *read >= day.plus(1).start()), "{day}");
-                    day = day.plus(1);
-                }
-            }
-            if let Some(open) = &mut backfill && let Some(read) = next_backfill(open, now) {
-                prop_assert!(read.window().days() <= Window::MAX_DAYS && read.window().to < Day::of(now));
-                let before = open.next;
-                advance_backfill(&mut checkpoint, open, done(read, now), None);
-                prop_assert!(open.next > before);
-            }
-        }
-    }
 }

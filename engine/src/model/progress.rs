@@ -69,16 +69,27 @@ pub fn advance(checkpoint: &mut Checkpoint, done: Done, end: End) {
         checkpoint.wants_sweep |= open.is_some();
         return;
     }
-    // This read says more about its days than any before it.
-    checkpoint
+    // This read says more about its days than any before it. What an earlier one left open before them, as the days go
+    // on and the sweeps with them, is still to be confirmed; for days that Zoom has dropped it never will.
+    let rest: Vec<_> = checkpoint
         .open
-        .retain(|open| open.window.to < window.from || window.to < open.window.from);
+        .iter()
+        .filter_map(|open| open.before(window.from))
+        .collect();
+    checkpoint.open.retain(|open| {
+        let apart = open.window.to < window.from || window.to < open.window.from;
+        apart && open.window.from >= oldest(done.began)
+    });
+    checkpoint.open.extend(rest);
     checkpoint.open.extend(open);
     if matches!(done.read, Read::Sweep(_)) {
+        let goes_on = checkpoint.sweeping == Some(window.from);
+        let began = checkpoint.sweep_began.filter(|_| goes_on).unwrap_or(done.began);
         let whole = window.to >= Day::of(done.began);
         checkpoint.sweeping = (!whole).then(|| window.to.plus(1));
+        checkpoint.sweep_began = (!whole).then_some(began);
         if whole {
-            checkpoint.swept_at = Some(done.began);
+            checkpoint.swept_at = Some(began);
             checkpoint.wants_sweep = false;
             if done.took < TOKEN_LIFE / 3 {
                 checkpoint.span = checkpoint.span.saturating_mul(2).min(Window::MAX_DAYS);
@@ -117,7 +128,12 @@ pub fn advance_backfill(
 pub fn shorten(checkpoint: &mut Checkpoint, read: Read) -> bool {
     let window = read.window();
     checkpoint.span = half(window);
+    let this = checkpoint.open.iter().find(|open| open.window == window);
+    let halves = this
+        .filter(|_| matches!(read, Read::Confirm(_)))
+        .map(ReadSummary::halves);
     checkpoint.open.retain(|open| open.window != window);
+    checkpoint.open.extend(halves.into_iter().flatten().flatten());
     checkpoint.wants_sweep = true;
     window.days() > 1
 }

@@ -68,7 +68,7 @@ impl Store {
         Ok(write.commit().await?)
     }
 
-    /// Counts requests that were made without being set aside.
+    /// Sets aside requests that are made whatever the budget allows: a user waits for what they tell.
     pub async fn count_requests(&self, account: &str, day: Day, made: u64) -> Result<(), Error> {
         let mut write = self.soft().await?;
         let budget = read_budget(&mut write, account, day).await?;

@@ -69,8 +69,10 @@ pub struct ClaimedFeed {
 pub enum PollEnd {
     /// Zoom answered.
     Succeeded,
-    /// Zoom's budget is used up: neither a success nor a failure.
+    /// Nothing was asked, for a reason that is no failure of the collection: neither a success nor a failure.
     Waiting {
+        /// The reason's code.
+        code: Code,
         /// Why, in a sentence.
         detail: String,
     },
@@ -191,8 +193,9 @@ impl Store {
     ) -> Result<Result<(), Fenced>, Error> {
         let (code, detail) = match end {
             PollEnd::Succeeded => (None, None),
-            PollEnd::Waiting { detail } => (Some(Code::BudgetExhausted.as_str()), Some(detail.as_str())),
-            PollEnd::Failed { code, detail } => (Some(code.as_str()), Some(detail.as_str())),
+            PollEnd::Waiting { code, detail } | PollEnd::Failed { code, detail } => {
+                (Some(code.as_str()), Some(detail.as_str()))
+            }
         };
         let mut write = self.soft().await?;
         let before: Option<Option<String>> =

@@ -204,17 +204,20 @@ pub enum PollOutcome {
     Malformed,
     /// Another engine had taken the feed over.
     Fenced,
+    /// Nothing was asked, since no destination has taken events for long.
+    Blocked,
 }
 
 impl PollOutcome {
     /// All outcomes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Succeeded,
         Self::RateLimited,
         Self::Refused,
         Self::Unavailable,
         Self::Malformed,
         Self::Fenced,
+        Self::Blocked,
     ];
 
     /// The outcome as a word.
@@ -226,6 +229,7 @@ impl PollOutcome {
             Self::Unavailable => "unavailable",
             Self::Malformed => "malformed",
             Self::Fenced => "fenced",
+            Self::Blocked => "blocked",
         }
     }
 }

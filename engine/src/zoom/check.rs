@@ -2,19 +2,24 @@
 
 use engine_api::LogType;
 
-use super::{Credential, Error, Grant, PageRequest, Zoom};
+use super::{Credential, Error, Grant, PageRequest, Repeats, Zoom};
 use crate::model::{Day, Window};
 
 /// What a check found for one feed.
 pub type FeedVerdict = (LogType, Result<(), Error>);
 
 impl Zoom {
-    /// Asks for a token and for one row of each report, each judged by itself.
+    /// The most report requests that a check makes for each report: each reason to ask again counts once.
+    pub const MOST_ASKED: u64 = 3;
+
+    /// Asks for a token and for one row of each report, each judged by itself; answers how many report requests that
+    /// took, [`MOST_ASKED`](Self::MOST_ASKED) for each report at most.
     pub async fn check(
         &self,
         credential: &Credential,
         log_types: impl IntoIterator<Item = LogType>,
-    ) -> Vec<FeedVerdict> {
+    ) -> (Vec<FeedVerdict>, u64) {
+        let mut asked = 0;
         let today = Day::of(self.now());
         let mut verdicts = Vec::new();
         let renewed = match credential.grant {
@@ -30,9 +35,20 @@ impl Zoom {
                 page_size: 1,
                 page_token: None,
             };
-            let answer = match &renewed {
-                Ok(()) => self.page(credential, request, &mut 0).await.map(drop),
-                Err(error) => Err(error.clone()),
+            let mut repeats = Repeats::default();
+            let answer = loop {
+                if let Err(error) = &renewed {
+                    break Err(error.clone());
+                }
+                asked += 1;
+                match self.page(credential, request).await {
+                    Ok(_) => break Ok(()),
+                    Err(error) => {
+                        if let Some(error) = repeats.end(error) {
+                            break Err(error);
+                        }
+                    }
+                }
             };
             let found = match answer {
                 // Being asked to wait is no refusal: the credential was honoured.
@@ -41,6 +57,6 @@ impl Zoom {
             };
             verdicts.push((log_type, found));
         }
-        verdicts
+        (verdicts, asked)
     }
 }

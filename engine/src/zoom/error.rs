@@ -44,6 +44,13 @@ pub enum Error {
         /// What Zoom said.
         detail: String,
     },
+    /// What was wrong with the question (a superseded access token, a `to` of tomorrow) is put right: the same asked
+    /// once more gets another answer.
+    #[error("{0}")]
+    Again(
+        /// What it is when it comes again.
+        Box<Error>,
+    ),
     /// Zoom cannot be reached, or has a fault: try again later.
     #[error("{detail}")]
     Unavailable {
@@ -160,6 +167,7 @@ impl Error {
             Self::Throttled { .. } => Code::ZoomRateLimited,
             Self::DayUsedUp { .. } => Code::BudgetExhausted,
             Self::Restart { .. } => Code::ZoomReadRestarted,
+            Self::Again(then) => then.code(),
             Self::Unavailable { .. } => Code::ZoomUnavailable,
             Self::Malformed { .. } => Code::ZoomMalformed,
         }

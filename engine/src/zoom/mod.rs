@@ -1,10 +1,10 @@
 //! Zoom, as an adapter: access tokens, one page of a report, and whether a feed may be read.
 //!
 //! One call here is one question to Zoom, plus the token it needs. The adapter does not retry, sleep, or decide what to
-//! read; it says what an answer means ([`Error`], by the reaction it asks for). The one exception is a token that
-//! Zoom no longer honours, which is minted anew once: an access token may be superseded at any moment, and that is
-//! nobody's fault. The other is a `to` of tomorrow: where Zoom's days are those of a zone that is ahead of UTC, they
-//! reach into it, and a Zoom that refuses it is asked for today instead.
+//! read; it says what an answer means ([`Error`], by the reaction it asks for). Twice the same question asked again gets
+//! another answer, and whoever asks is told so ([`Error::Again`]): an access token may be superseded at any moment, and
+//! is then minted anew; and where Zoom's days are those of a zone that is ahead of UTC, they reach into tomorrow, and a
+//! Zoom that refuses it is asked for today instead.
 
 mod check;
 mod consent;
@@ -15,6 +15,7 @@ mod token;
 
 use std::{
     collections::HashSet,
+    mem::{Discriminant, discriminant},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -171,43 +172,25 @@ impl Zoom {
         format!("{}/{account}", self.shared.places.of(cloud).api.authority())
     }
 
-    /// Asks for one page of a report; `asked` counts the report requests that this takes.
+    /// Asks for one page of a report, with one report request at most.
     ///
     /// # Errors
     ///
-    /// See [`Error`].
-    pub async fn page(
-        &self,
-        credential: &Credential,
-        request: PageRequest<'_>,
-        asked: &mut u64,
-    ) -> Result<Page, Error> {
+    /// See [`Error`]; [`Repeats`] tells which of them ask for the same once more.
+    pub async fn page(&self, credential: &Credential, request: PageRequest<'_>) -> Result<Page, Error> {
         let dates = self.dates(credential, request.window);
-        let found = self.page_of(credential, request, dates, asked).await;
-        let today = Day::of(self.now()).date();
-        match found {
-            Err(Error::Restart { .. }) if request.page_token.is_none() && dates.1 > today => {
-                self.refuses_tomorrow().insert(credential.whose().to_owned());
-                self.page_of(credential, request, (dates.0, today), asked).await
-            }
-            found => found,
-        }
-    }
-
-    async fn page_of(
-        &self,
-        credential: &Credential,
-        request: PageRequest<'_>,
-        dates: (Date, Date),
-        asked: &mut u64,
-    ) -> Result<Page, Error> {
-        let answer = self.report(credential, request, dates, asked).await?;
+        let answer = self.report(credential, request, dates).await?;
         let asked_at = self.shared.clock.now();
         if answer.status.is_success() {
-            Page::read(request.log_type, &answer)
-        } else {
-            Err(Error::of_report(&answer, request.log_type, asked_at))
+            return Page::read(request.log_type, &answer);
         }
+        let error = Error::of_report(&answer, request.log_type, asked_at);
+        let tomorrow = request.page_token.is_none() && dates.1 > Day::of(asked_at).date();
+        if tomorrow && matches!(error, Error::Restart { .. }) {
+            self.refuses_tomorrow().insert(credential.whose().to_owned());
+            return Err(Error::Again(Box::new(error)));
+        }
+        Err(error)
     }
 
     /// The days of Zoom that hold a window of ours: the same in UTC, else those that it touches; never one that has
@@ -234,38 +217,30 @@ impl Zoom {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to a report request, with a token that Zoom honours.
+    /// The answer to a report request whose token Zoom honours.
     async fn report(
         &self,
         credential: &Credential,
         request: PageRequest<'_>,
         dates: (Date, Date),
-        asked: &mut u64,
     ) -> Result<Response, Error> {
-        let mut minted_anew = false;
-        loop {
-            let token = self.token(credential).await?;
-            let sent = Request::get(report_url(&token.api, request, dates))?
-                .bearer(token.secret())?
-                .total_timeout(self.shared.timeout)
-                .max_response_bytes(MAX_PAGE_BYTES);
-            *asked += 1;
-            let answer = self.send(request.log_type.as_str(), &sent).await?;
-            let stale = error::says_token_is_stale(&answer);
-            // A token keeps the scopes that the app had when it was minted. One that came with a consent is renewed within
-            // the hour anyway, and each renewal more is one whose answer may be lost.
-            let cheap = matches!(credential.grant, Grant::Account(_));
-            if stale || (cheap && error::says_scope_is_missing(&answer)) {
-                self.shared.tokens.forget(credential, &token).await;
-            }
-            if !stale {
-                return Ok(answer);
-            }
-            if minted_anew {
-                return Err(Error::token_refused(&answer));
-            }
-            minted_anew = true;
+        let token = self.token(credential).await?;
+        let sent = Request::get(report_url(&token.api, request, dates))?
+            .bearer(token.secret())?
+            .total_timeout(self.shared.timeout)
+            .max_response_bytes(MAX_PAGE_BYTES);
+        let answer = self.send(request.log_type.as_str(), &sent).await?;
+        let stale = error::says_token_is_stale(&answer);
+        // A token keeps the scopes that the app had when it was minted. One that came with a consent is renewed within
+        // the hour anyway, and each renewal more is one whose answer may be lost.
+        let cheap = matches!(credential.grant, Grant::Account(_));
+        if stale || (cheap && error::says_scope_is_missing(&answer)) {
+            self.shared.tokens.forget(credential, &token).await;
         }
+        if stale {
+            return Err(Error::Again(Box::new(Error::token_refused(&answer))));
+        }
+        Ok(answer)
     }
 
     /// One of the endpoints under `/oauth`.
@@ -289,6 +264,24 @@ impl Zoom {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+}
+
+/// What one question has been asked again for; a reason that comes twice is the error that it is.
+#[derive(Debug, Default)]
+pub struct Repeats(Vec<Discriminant<Error>>);
+
+impl Repeats {
+    /// The error that the question ends with; `None` where it is to be asked once more.
+    pub fn end(&mut self, error: Error) -> Option<Error> {
+        let Error::Again(then) = error else {
+            return Some(error);
+        };
+        if self.0.contains(&discriminant(&*then)) {
+            return Some(*then);
+        }
+        self.0.push(discriminant(&*then));
+        None
     }
 }
 

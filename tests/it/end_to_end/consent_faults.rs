@@ -215,6 +215,37 @@ async fn a_token_answer_that_names_another_host_leads_nobody_there() {
 }
 
 #[tokio::test]
+async fn a_source_that_does_without_its_consent_ends_it_at_zoom() {
+    let scene = Consented::set(&[]).await;
+    let source = scene.source(json!({"account_id": ACCOUNT})).await;
+    scene.consent(&source, ACCOUNT).await;
+    let change = async |change: serde_json::Value| {
+        let engine = &scene.stage.engine;
+        engine
+            .change("sources", &source, |spec| super::merge(spec, change))
+            .await
+    };
+    change(json!({"name": "renamed"})).await;
+    assert_eq!(
+        scene.stage.sim.refresh_tokens(),
+        1,
+        "a name has nothing to do with it"
+    );
+    change(json!({"client_id": "another-app", "client_secret": "another", "verify": false})).await;
+    assert_eq!(
+        scene.stage.sim.refresh_tokens(),
+        0,
+        "that consent was given to another app"
+    );
+
+    change(json!({"client_id": CLIENT, "client_secret": SECRET})).await;
+    scene.consent(&source, ACCOUNT).await;
+    assert_eq!(scene.stage.sim.refresh_tokens(), 1);
+    change(json!({"authorization": "server_to_server", "verify": false})).await;
+    assert_eq!(scene.stage.sim.refresh_tokens(), 0);
+}
+
+#[tokio::test]
 async fn a_removed_source_ends_its_consent_at_zoom() {
     let mut scene = Consented::set(&[]).await;
     let source = scene.source(json!({})).await;

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::json;
 use zoom_log_engine::crash::{ARM_VARIABLE, POINTS};
 
-use super::{ACCOUNT, LATE, Stage};
+use super::{ACCOUNT, CLIENT, LATE, Stage, consent::Consented};
 
 /// Short sweeps and pauses, so that each point is passed within seconds.
 const HASTE: [(&str, &str); 3] = [
@@ -131,10 +131,11 @@ fn every_crash_point_has_a_test_below() {
     assert_eq!(all, POINTS.iter().copied().collect());
 }
 
-const ROOMS: [&[&str]; 3] = [
-    &["intake", "budget", "token"],
+const ROOMS: [&[&str]; 4] = [
+    &["intake", "budget"],
     &["delivery", "file", "retention"],
     &["alarm", "notice"],
+    &["token"],
 ];
 
 #[tokio::test]
@@ -152,6 +153,70 @@ async fn a_death_at_any_point_of_the_alarms_loses_and_doubles_nothing() {
     die_at(&points_of(ROOMS[2])).await;
 }
 
+/// A refresh token is gone where the engine dies between Zoom's answer and the store; nothing else is, and the next
+/// consent goes on where the source stood.
+#[tokio::test]
+async fn a_death_at_any_point_of_a_tokens_renewal_loses_and_doubles_nothing() {
+    let _ = Binary::engine_with_crash_points();
+    let mut scene = Consented::set(&HASTE).await;
+    // Good for a second: each poll needs the next one.
+    scene.stage.sim.change_app(CLIENT, |app| app.token_life_secs = 2);
+    scene.stage.show(300, 20 * 3_600);
+    let source = scene.source(json!({"start_from": midnight(1)})).await;
+    scene.consent(&source, ACCOUNT).await;
+    scene.collected(&source).await;
+    let points = points_of(ROOMS[3]);
+    assert!(points.contains(&"token.before_store"), "{points:?}");
+    for label in points {
+        scene.stage.engine.kill();
+        scene
+            .stage
+            .engine
+            .set_variable(ARM_VARIABLE, &format!("{label}:2"));
+        scene.stage.engine.start_again().await;
+        let mix = Mix {
+            seed: Rng::new(label.len() as u64).next_u64(),
+            ..Mix::default()
+        };
+        let bulk = Bulk {
+            rows: 20,
+            span_secs: 600,
+            mix,
+        };
+        for report in Report::ALL {
+            scene.stage.sim.generate(ACCOUNT, report, bulk);
+        }
+        wait::until(LATE, &format!("the engine to die at {label}"), async || {
+            if !scene.stage.engine.is_running() {
+                return Ok(());
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(300), scene.stage.poll(&source)).await;
+            Err(format!("it runs; its log:\n{}", scene.stage.engine.log()))
+        })
+        .await;
+        scene.stage.engine.kill();
+        scene.stage.engine.forget_variable(ARM_VARIABLE);
+        scene.stage.engine.start_again().await;
+        let settled = |status: &serde_json::Value| {
+            status["health"] == "ok" || status["consent"]["state"] == "reauthorization_required"
+        };
+        let fresh = Timestamp::now();
+        let status = scene
+            .until(&source, |status| {
+                let polled = status["feeds"][0]["last_poll_at"].as_str().unwrap_or_default();
+                settled(status) && polled.parse::<Timestamp>().is_ok_and(|polled| polled > fresh)
+            })
+            .await;
+        let lost = status["consent"]["state"] == "reauthorization_required";
+        // Zoom's answer was in the engine's hands and not on disk, or it was not.
+        assert_eq!(lost, label == "token.before_store", "{label}: {status:#}");
+        if lost {
+            scene.consent(&source, ACCOUNT).await;
+        }
+        scene.collected(&source).await;
+    }
+}
+
 #[tokio::test]
 async fn kills_at_random_moments_lose_and_double_nothing() {
     let seed = Timestamp::now().as_millisecond().unsigned_abs();
@@ -162,4 +227,5 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
     })
     .await;
     assert!(survived.events >= 6_000, "{survived}");
+    assert!(survived.amid * 2 > survived.options.kills, "{survived}");
 }

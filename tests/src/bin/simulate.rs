@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
@@ -63,12 +64,18 @@ fn replay(seed: u64, template: &Template) -> bool {
 
 fn many(options: &Options, template: &Template) -> bool {
     let began = Instant::now();
+    let shown = AtomicU64::new(u64::MAX);
     let total = run_many(
         template,
         options.first,
         options.seeds,
         options.failures,
         |total| {
+            if let Some(last) = total.failures.last()
+                && shown.swap(last.seed, Ordering::SeqCst) != last.seed
+            {
+                println!("\rseed {} FAILED: {}", last.seed, last.what);
+            }
             if total.seeds.is_multiple_of(100) {
                 print!("\r{} seeds, {} failed", total.seeds, total.failures.len());
                 let _ = io::stdout().flush();
@@ -91,9 +98,6 @@ fn many(options: &Options, template: &Template) -> bool {
             ", never died there"
         };
         println!("  {label:24} passed {times} times{died}");
-    }
-    for failure in &total.failures {
-        println!("\nseed {} FAILED: {}", failure.seed, failure.what);
     }
     if let Some(failure) = total.failures.first() {
         println!("\nThe last lines of seed {}:\n{}", failure.seed, failure.trace);

@@ -3,12 +3,18 @@
 use engine_api::{AlarmChannelId, DestinationId, Kind, SourceId};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use zoom_log_engine::store::catalog::{Content, Reference, SealedSecret};
+use zoom_log_engine::store::{
+    catalog::{Content, Reference, SealedSecret},
+    consents::NewConsent,
+};
 
 use super::{
     network::{CHANNEL, RECEIVER},
     run::Run,
 };
+
+/// The app of all sources.
+const CLIENT: &str = "client";
 
 impl Run<'_> {
     /// What a user has written down.
@@ -41,18 +47,50 @@ impl Run<'_> {
             let mut spec = json!({
                 "name": format!("source {number}"),
                 "account_id": format!("account{account}"),
-                "client_id": "client",
+                "client_id": CLIENT,
                 "destination_ids": destinations,
                 "poll_interval": written(self.plan.poll_interval),
                 "start_from": self.plan.start_from.to_string(),
                 "verify": false,
             });
+            if self.plan.accounts[account].consent {
+                spec["authorization"] = json!("authorization_code");
+            }
             if let Some(after) = self.plan.alarm_after {
                 spec["drop_off_alarm"] = json!({"after": written(after), "channel_ids": [channel]});
                 needs.push(channel.clone());
             }
             self.create(Kind::Source, &id, &spec, &needs).await;
             self.sources.push((id, account));
+        }
+        self.consents().await;
+    }
+
+    /// Whoever lets sources in consents, where nobody has yet or what Zoom gave is void.
+    pub(super) async fn consents(&mut self) {
+        for (id, account) in self.sources.clone() {
+            if !self.plan.accounts[account].consent {
+                continue;
+            }
+            let store = &self.engine.store;
+            let row = store.consent(&id, CLIENT).await.expect("the store");
+            if row.is_some_and(|row| !row.is_void()) {
+                continue;
+            }
+            let token = self.shared.world().accounts[account].consent();
+            self.note(|| format!("somebody consents for {id}"));
+            let sealed = self.template.vault().seal(&id, "refresh_token", &token.into());
+            let new = NewConsent {
+                client_id: CLIENT,
+                account_id: None,
+                token: &sealed.expect("seal a token"),
+                due_at: self.now() + SignedDuration::from_hours(20),
+            };
+            let taken = store.take_consent(&id, &new).await;
+            taken.expect("the store").expect("a consent for a source");
+            self.outcome.consents += 1;
+            self.engine.wakes.wake();
+            self.engine.rouse();
         }
     }
 

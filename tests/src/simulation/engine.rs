@@ -9,20 +9,22 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
     alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
     clock::Clock,
-    credential::{self, Credentials},
+    credential::{self, Credentials, RenewalWorker},
     delivery::{self, DeliveryWorker, RetentionWorker},
     destination::{Kinds, Webhooks},
     http::Http,
@@ -45,6 +47,8 @@ use super::{
 const IDLE_BEAT: Duration = Duration::from_secs(5);
 const HOUSEKEEPING: Duration = Duration::from_hours(7);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long destinations may take nothing before nothing is collected for them; in the real engine a day at least.
+const BLOCKED_AFTER: Duration = Duration::from_hours(24);
 
 /// A life of the engine.
 pub(super) struct Engine {
@@ -54,6 +58,23 @@ pub(super) struct Engine {
     runners: Vec<Runner>,
     blocking: Arc<AtomicUsize>,
     clock: Clock,
+    /// What must not be broken off, until it has a runner.
+    whole: Arc<Mutex<Vec<BoxFuture<'static, ()>>>>,
+}
+
+/// What stands for a worker where a future runs to its end by itself.
+#[derive(Debug)]
+struct Whole;
+
+#[async_trait]
+impl Worker for Whole {
+    fn name(&self) -> &'static str {
+        "whole"
+    }
+
+    async fn activate(&self, _stop: &CancellationToken) -> Next {
+        Next::Idle
+    }
 }
 
 /// One copy of a worker.
@@ -107,6 +128,7 @@ impl Engine {
             runners: Vec::new(),
             blocking,
             clock: clock.clone(),
+            whole: Arc::default(),
         };
         engine.workers(plan, database, vault, network, life);
         engine
@@ -136,6 +158,7 @@ impl Engine {
             clock.clone(),
             telemetry.clone(),
         );
+        let whole = Arc::clone(&self.whole);
         let credentials = Credentials::new(credential::Parts {
             store: store.clone(),
             vault: vault.clone(),
@@ -144,12 +167,11 @@ impl Engine {
             owner: owner.as_str().into(),
             lease: REQUEST_TIMEOUT + Duration::from_secs(10),
             public_url: "http://127.0.0.1:8420".into(),
-            // Its sources need no consent, so nothing has to outlive who began it.
-            whole: Arc::new(drop),
+            whole: Arc::new(move |work| whole.lock().unwrap_or_else(PoisonError::into_inner).push(work)),
         });
         let intake = Intake {
             store: store.clone(),
-            credentials,
+            credentials: credentials.clone(),
             zoom,
             labeller: engine_api::label::Labeller::default(),
             clock: clock.clone(),
@@ -160,6 +182,7 @@ impl Engine {
             lease: REQUEST_TIMEOUT * 4 + Duration::from_secs(30),
             late_window: length(plan.late_window),
             sweep_interval: length(plan.sweep_interval),
+            blocked_after: BLOCKED_AFTER,
             daily_request_budget: plan.daily_budget,
             backfills: Arc::new(Semaphore::new(1)),
         };
@@ -212,12 +235,13 @@ impl Engine {
             },
         );
         let retention = RetentionWorker::new(store, clock, Duration::from_hours(24));
-        let workers: [(Arc<dyn Worker>, usize); 5] = [
+        let workers: [(Arc<dyn Worker>, usize); 6] = [
             (Arc::new(intake), plan.intake_copies),
             (Arc::new(delivery), plan.delivery_copies),
             (Arc::new(alarm), 1),
             (Arc::new(notices), 1),
             (Arc::new(retention), 1),
+            (Arc::new(RenewalWorker::new(credentials)), 1),
         ];
         for (worker, copies) in workers {
             for _ in 0..copies {
@@ -306,6 +330,28 @@ impl Engine {
 
     /// Lets a runner move until it waits. `struck` tells whether a crash point was struck meanwhile.
     pub(super) async fn drive(&mut self, index: usize, struck: impl Fn() -> bool) -> Step {
+        let step = self.drive_one(index, struck).await;
+        self.runners
+            .retain(|runner| runner.activation.is_some() || runner.worker.name() != Whole.name());
+        let begun = std::mem::take(&mut *self.whole.lock().unwrap_or_else(PoisonError::into_inner));
+        for work in begun {
+            let flag = Arc::<Flag>::default();
+            flag.0.store(true, Ordering::SeqCst);
+            self.runners.push(Runner {
+                worker: Arc::new(Whole),
+                activation: Some(Box::pin(async move {
+                    work.await;
+                    Next::Idle
+                })),
+                flag,
+                due: Timestamp::MAX,
+                looked: self.clock.monotonic(),
+            });
+        }
+        step
+    }
+
+    async fn drive_one(&mut self, index: usize, struck: impl Fn() -> bool) -> Step {
         let runner = &mut self.runners[index];
         let waker = Waker::from(Arc::clone(&runner.flag));
         let activation = runner.activation.get_or_insert_with(|| {

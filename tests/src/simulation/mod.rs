@@ -20,6 +20,8 @@ mod plan;
 mod receiver;
 mod rows;
 mod run;
+mod scenario;
+mod story;
 mod template;
 mod trace;
 mod zoom;
@@ -27,5 +29,6 @@ mod zoom;
 pub use self::{
     many::{Total, run_many},
     run::{Failure, Outcome, run},
+    scenario::Scenario,
     template::Template,
 };

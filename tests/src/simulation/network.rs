@@ -41,15 +41,19 @@ pub(super) struct World {
     pub(super) channel: Channel,
     pub(super) trace: Trace,
     /// Report requests that left the engine, by account and the engine's own day.
-    pub(super) spent: BTreeMap<(usize, Date), u64>,
+    pub(super) spent: BTreeMap<(usize, Report, Date), u64>,
     /// Nothing goes wrong any more.
     pub(super) peace: bool,
+    /// The receiver takes nothing.
+    pub(super) down: bool,
     start: Timestamp,
     rng: Rng,
     zoom_faults: f64,
+    only_fault: Option<Fate>,
     receiver_faults: f64,
     shift_percent: f64,
-    late_reach: SignedDuration,
+    /// Of each account.
+    late_reach: Vec<SignedDuration>,
     /// Rows that may yet come between pages: a list that grows faster than it is read has no end.
     shifts_left: u64,
     parked: BTreeMap<u64, Parked>,
@@ -94,12 +98,14 @@ impl World {
             trace,
             spent: BTreeMap::new(),
             peace: false,
+            down: false,
             start: plan.start,
             rng: Rng::new(plan.way),
             zoom_faults: plan.zoom_faults,
+            only_fault: plan.only_fault,
             receiver_faults: plan.receiver_faults,
             shift_percent: plan.shift_percent,
-            late_reach: plan.late_reach,
+            late_reach: plan.accounts.iter().map(|account| account.late_reach).collect(),
             shifts_left: MOST_SHIFTS,
             parked: BTreeMap::new(),
             next: 0,
@@ -195,7 +201,7 @@ impl World {
             let list = self.accounts[number].list(report);
             let twin = list
                 .get(self.rng.index(list.len()))
-                .filter(|item| now.duration_since(item.at) < self.late_reach)
+                .filter(|item| now.duration_since(item.at) < self.late_reach[number])
                 .copied();
             let account = &mut self.accounts[number];
             if let Some(twin) = twin.filter(|_| self.rng.percent(40.0)) {
@@ -216,10 +222,12 @@ impl World {
             Door::Zoom(_) => self.zoom_faults,
             Door::Receiver | Door::Channel => self.receiver_faults,
         };
-        let fate = if self.peace || !self.rng.percent(faults) {
+        let fate = if self.down && matches!(door, Door::Receiver) {
+            Fate::Status(503)
+        } else if self.peace || !self.rng.percent(faults) {
             Fate::Answered
         } else if matches!(door, Door::Zoom(_)) {
-            Fate::of_zoom(&mut self.rng)
+            self.only_fault.unwrap_or_else(|| Fate::of_zoom(&mut self.rng))
         } else {
             // One event alone is never too much: refused for good, it would be nobody's loss.
             match Fate::of_receiver(&mut self.rng) {
@@ -227,10 +235,11 @@ impl World {
                 fate => fate,
             }
         };
-        if let Door::Zoom(number) = door
-            && sent.url.path().starts_with("/v2/report/")
-        {
-            *self.spent.entry((number, day(wall))).or_default() += 1;
+        let report = Report::ALL
+            .into_iter()
+            .find(|report| report.path() == sent.url.path());
+        if let (Door::Zoom(number), Some(report)) = (door, report) {
+            *self.spent.entry((number, report, day(wall))).or_default() += 1;
         }
         // Mostly milliseconds; now and then so long that others do much in between.
         let most = if self.rng.percent(5.0) { 20_000 } else { 900 };

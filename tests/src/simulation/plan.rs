@@ -2,7 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::{answer::Limited, rows::Form, zoom::Manners};
+use super::{
+    answer::{Fate, Limited},
+    rows::Form,
+    zoom::Manners,
+};
 use crate::{rng::Rng, sim::Report};
 
 /// Everything that a seed decides in advance; what it decides on the way is drawn from a generator of its own.
@@ -14,14 +18,16 @@ pub(super) struct Plan {
     pub(super) poll_interval: SignedDuration,
     pub(super) sweep_interval: SignedDuration,
     pub(super) late_window: SignedDuration,
-    /// How late a row may come and still be promised.
-    pub(super) late_reach: SignedDuration,
     pub(super) start_from: Timestamp,
     pub(super) daily_budget: u64,
     pub(super) accounts: Vec<AccountPlan>,
     /// The account of each source.
     pub(super) sources: Vec<usize>,
     pub(super) file: bool,
+    /// All faults of requests to Zoom are this one.
+    pub(super) only_fault: Option<Fate>,
+    /// Steps before the seed is taken for one that never ends.
+    pub(super) most_steps: u64,
     pub(super) alarm_after: Option<SignedDuration>,
     pub(super) intake_copies: usize,
     pub(super) delivery_copies: usize,
@@ -45,6 +51,10 @@ pub(super) struct Plan {
 pub(super) struct AccountPlan {
     pub(super) manners: Manners,
     pub(super) daily_limit: u64,
+    /// Its sources are let in by somebody's consent.
+    pub(super) consent: bool,
+    /// How late after their own time its rows come at most.
+    pub(super) late_reach: SignedDuration,
     /// Rows that are there from the start.
     pub(super) history: Vec<Arrival>,
 }
@@ -74,8 +84,12 @@ pub(super) enum Event {
     Rotate(usize),
     /// The engine is told to stop, and started again.
     Restart,
+    /// The receiver takes nothing, or takes events again.
+    Down(bool),
 }
 
+/// Steps of one seed before it is taken for one that never ends.
+const MOST_STEPS: u64 = 100_000;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
@@ -113,23 +127,28 @@ impl Plan {
             rng.below(300) + 150
         };
         let limited = daily_budget < 10_000 || daily_limit < 60_000;
-        // A row that comes right after a sweep must still lie in the late window at the next one, and a budget that
-        // runs low may put that off by a day.
-        let put_off = if limited { DAY } else { 0 };
-        let late_reach = (late_window - sweep_interval - 2 * poll_interval - put_off).max(0);
         let start_from = start_from(rng, start);
         let intense = rng.percent(70.0);
         let of = |rng: &mut Rng, choices: &[f64]| choices[rng.index(choices.len())];
         let accounts = if rng.percent(25.0) { 2 } else { 1 };
+        let jumps = rng.percent(30.0);
         let mut keys = 0;
         let mut script = Vec::new();
         let accounts: Vec<AccountPlan> = (0..accounts)
             .map(|number| {
+                let says_time = rng.percent(70.0);
+                // Where the clock is wrong and nobody says so, a sweep believes to have begun later than it did.
+                let unsure = if jumps && !says_time {
+                    DAY + sweep_interval + 2 * poll_interval
+                } else {
+                    0
+                };
                 let writer = Writer {
                     account: number,
                     start,
                     trouble,
-                    late_reach,
+                    says_time,
+                    late_reach: (late_window - unsure).max(0),
                     start_from,
                     daily_limit,
                     limited,
@@ -143,7 +162,7 @@ impl Plan {
             sources.push(0);
         }
         let ends = start + secs(trouble);
-        upheavals(rng, start, trouble, accounts.len(), &mut script);
+        upheavals(rng, start, trouble, (accounts.len(), jumps), &mut script);
         script.retain(|(at, _)| *at < ends);
         script.sort_by_key(|(at, _)| *at);
         Self {
@@ -154,12 +173,13 @@ impl Plan {
             late_window: secs(late_window),
             start_from,
             daily_budget,
-            late_reach: secs(late_reach),
             accounts,
             sources,
             file: rng.percent(35.0),
+            only_fault: None,
+            most_steps: MOST_STEPS,
             alarm_after: rng
-                .percent(35.0)
+                .percent(60.0)
                 .then(|| secs((poll_interval * 2).clamp(900, 30 * DAY))),
             intake_copies: rng.index(2) + 2,
             delivery_copies: rng.index(2) + 1,
@@ -244,6 +264,8 @@ struct Writer {
     account: usize,
     start: Timestamp,
     trouble: i64,
+    /// Its answers say what time it is.
+    says_time: bool,
     late_reach: i64,
     start_from: Timestamp,
     daily_limit: u64,
@@ -266,7 +288,7 @@ impl Writer {
             single_token: rng.percent(20.0),
             limited: Limited::ALL[rng.index(Limited::ALL.len())],
             range_status: if rng.percent(30.0) { 300 } else { 400 },
-            says_time: rng.percent(70.0),
+            says_time: self.says_time,
         };
         let mut history = Vec::new();
         for report in Report::ALL {
@@ -275,6 +297,8 @@ impl Writer {
         AccountPlan {
             manners,
             daily_limit: self.daily_limit,
+            consent: rng.percent(30.0),
+            late_reach: secs(self.late_reach),
             history,
         }
     }
@@ -358,11 +382,11 @@ fn upheavals(
     rng: &mut Rng,
     start: Timestamp,
     trouble: i64,
-    accounts: usize,
+    (accounts, jumps): (usize, bool),
     script: &mut Vec<(Timestamp, Event)>,
 ) {
     let moment = |rng: &mut Rng| start + secs(between(rng, 0, trouble));
-    if rng.percent(30.0) {
+    if jumps {
         for _ in 0..=rng.below(2) {
             let off = match rng.below(4) {
                 0 => between(rng, -DAY, DAY),
@@ -393,6 +417,11 @@ fn upheavals(
     }
     for _ in 0..rng.below(3) {
         script.push((moment(rng), Event::Restart));
+    }
+    if rng.percent(20.0) {
+        let down = moment(rng);
+        let up = down + secs(between(rng, HOUR, 4 * DAY));
+        script.extend([(down, Event::Down(true)), (up, Event::Down(false))]);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use zoom_log_engine::{
     clock::{Clock, Simulation},
     crash,
@@ -26,10 +26,8 @@ use super::{
     template::Template,
     trace::Trace,
 };
-use crate::rng::Rng;
+use crate::{rng::Rng, sim::Report};
 
-/// Steps of one seed before it is taken for one that never ends.
-const MOST_STEPS: u64 = 100_000;
 /// Report requests of a day that may go beyond the budget.
 const OVERSHOOT: u64 = 0;
 /// Lives of the engine in one seed before nothing more strikes it: each begins with a copy of its files.
@@ -46,6 +44,10 @@ pub struct Outcome {
     pub notices: usize,
     /// Report requests of a day beyond the budget, at most.
     pub over_budget: u64,
+    /// Report requests, by account, report and day.
+    pub requests: BTreeMap<(usize, Report, Date), u64>,
+    /// Consents that somebody gave, the first of each source included.
+    pub consents: u64,
     /// Crash points that were passed, each with how often.
     pub passed: BTreeMap<&'static str, u64>,
     /// Crash points at which the engine died.
@@ -79,7 +81,7 @@ pub(super) struct Run<'a> {
     pub(super) template: &'a Template,
     folder: PathBuf,
     clock: Clock,
-    time: Simulation,
+    pub(super) time: Simulation,
     pub(super) shared: Shared,
     pub(super) engine: Engine,
     crashes: Rc<RefCell<Crashes>>,
@@ -87,10 +89,10 @@ pub(super) struct Run<'a> {
     /// Ids, with the number of their account.
     pub(super) sources: Vec<(String, usize)>,
     /// The next line of the script.
-    next: usize,
-    off: SignedDuration,
+    pub(super) next: usize,
+    pub(super) off: SignedDuration,
     watermarks: BTreeMap<(String, &'static str), Timestamp>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     steps: u64,
 }
 
@@ -100,13 +102,18 @@ pub(super) struct Run<'a> {
 ///
 /// The first law that it broke.
 pub fn run(seed: u64, template: &Template, told: bool) -> Result<Outcome, Failure> {
+    play(seed, Plan::of(seed), template, told)
+}
+
+/// Runs a plan as this seed.
+pub(super) fn play(seed: u64, plan: Plan, template: &Template, told: bool) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     let folder = template.folder();
     let result = runtime.block_on(async {
-        let mut run = Run::begin(seed, template, folder.path().to_owned(), told).await;
+        let mut run = Run::begin(seed, plan, template, folder.path().to_owned(), told).await;
         let verdict = run.whole().await;
         let world = run.shared.world();
         run.outcome.digest = world.trace.digest();
@@ -124,8 +131,7 @@ pub fn run(seed: u64, template: &Template, told: bool) -> Result<Outcome, Failur
 }
 
 impl<'a> Run<'a> {
-    async fn begin(seed: u64, template: &'a Template, folder: PathBuf, told: bool) -> Self {
-        let plan = Plan::of(seed);
+    async fn begin(seed: u64, plan: Plan, template: &'a Template, folder: PathBuf, told: bool) -> Self {
         let (clock, time) = Clock::simulated(plan.start);
         let mut trace = Trace::new(told);
         trace.note(plan.start, || format!("seed {seed}: {}", plan.summary()));
@@ -180,11 +186,11 @@ impl<'a> Run<'a> {
     }
 
     /// The true time.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.plan.start + self.elapsed()
     }
 
-    fn note(&self, what: impl FnOnce() -> String) {
+    pub(super) fn note(&self, what: impl FnOnce() -> String) {
         let now = self.now();
         self.shared.world().trace.note(now, what);
     }
@@ -198,6 +204,7 @@ impl<'a> Run<'a> {
         self.next = self.plan.script.len();
         let mut world = self.shared.world();
         world.peace = true;
+        world.down = false;
         for account in &mut world.accounts {
             account.daily_limit = u64::MAX;
         }
@@ -220,6 +227,7 @@ impl<'a> Run<'a> {
             let until = self.elapsed() + beat;
             self.until(|run| run.elapsed() >= until).await?;
             self.watermarks().await?;
+            self.consents().await;
             let owed = Owed::of(&self.shared.world(), &self.sources, first, self.now());
             let paid = self.compare(&owed)?;
             if paid.is_ok() {
@@ -281,7 +289,12 @@ impl<'a> Run<'a> {
             .script
             .iter()
             .any(|(_, event)| matches!(event, Event::ClockOff(_)));
-        for ((account, day), spent) in &world.spent {
+        self.outcome.requests.clone_from(&world.spent);
+        let mut days: BTreeMap<(usize, Date), u64> = BTreeMap::new();
+        for ((account, _, day), spent) in &world.spent {
+            *days.entry((*account, *day)).or_default() += spent;
+        }
+        for ((account, day), spent) in days {
             let over = spent.saturating_sub(self.plan.daily_budget);
             self.outcome.over_budget = self.outcome.over_budget.max(over);
             // A wall clock that jumps makes days of its own.
@@ -291,6 +304,22 @@ impl<'a> Run<'a> {
                     self.plan.daily_budget
                 ));
             }
+        }
+        // A refresh token whose answer arrives is good for ever, so nobody is asked a second time.
+        let asked_once = self
+            .plan
+            .accounts
+            .iter()
+            .filter(|account| account.consent)
+            .count();
+        let sources = self.sources.iter();
+        let with_consent = sources.filter(|(_, account)| self.plan.accounts[*account].consent);
+        let undisturbed = self.plan.zoom_faults == 0.0 && self.outcome.lives == 1;
+        if undisturbed && self.outcome.consents > with_consent.count() as u64 {
+            return Err(format!(
+                "{} consents were needed, for {asked_once} accounts",
+                self.outcome.consents
+            ));
         }
         Ok(())
     }
@@ -331,7 +360,7 @@ impl<'a> Run<'a> {
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), String> {
         while !enough(self) {
             self.steps += 1;
-            if self.steps > MOST_STEPS {
+            if self.steps > self.plan.most_steps {
                 return Err("the engine does not come to rest".to_owned());
             }
             self.happenings().await?;
@@ -394,6 +423,7 @@ impl<'a> Run<'a> {
         }
         if self.rng.percent(5.0) {
             self.watermarks().await?;
+            self.consents().await;
         }
         let monotonic = self.clock.monotonic();
         let request = self.shared.world().next_due();
@@ -415,40 +445,6 @@ impl<'a> Run<'a> {
         self.time.advance(step.max(Duration::from_millis(1)));
         let rng = &mut self.rng;
         self.engine.look(|| rng.percent(5.0));
-        Ok(())
-    }
-
-    /// What the script says for now.
-    async fn happenings(&mut self) -> Result<(), String> {
-        while let Some((at, event)) = self.plan.script.get(self.next).copied() {
-            if at > self.now() {
-                return Ok(());
-            }
-            self.next += 1;
-            self.note(|| format!("{event:?}"));
-            match event {
-                Event::Row(account, row) => {
-                    self.shared.world().accounts[account].add(row.report, row.at, row.key, row.timed);
-                }
-                Event::ClockOff(off) => {
-                    self.off = off;
-                    self.time.step_to(self.now() + off);
-                    // A due time may now lie far ahead; the idle beat looks all the same.
-                    self.engine.rouse();
-                }
-                Event::Form(account, form) => self.shared.world().accounts[account].form = form,
-                Event::Revoke(account) => {
-                    let mut world = self.shared.world();
-                    "secret-2".clone_into(&mut world.accounts[account].secret);
-                    world.accounts[account].void_tokens();
-                }
-                Event::Restore(account) => {
-                    "secret-1".clone_into(&mut self.shared.world().accounts[account].secret);
-                }
-                Event::Rotate(account) => self.rotate(account).await,
-                Event::Restart => self.engine.stop(),
-            }
-        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! It is written apart from [`crate::sim`], which runs as a process on real time: this one costs microseconds a
 //! request, follows the simulation's clock, and has no randomness of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
@@ -48,6 +48,8 @@ pub(super) struct Account {
     arrived: u64,
     tokens: BTreeMap<String, Timestamp>,
     minted: u64,
+    /// Refresh tokens that are good, each for one use.
+    refresh: BTreeSet<String>,
     /// Report requests that arrived, by Zoom's own day.
     asked: BTreeMap<Date, u64>,
     /// Grows when all page tokens are voided.
@@ -80,6 +82,7 @@ impl Account {
             arrived: 0,
             tokens: BTreeMap::new(),
             minted: 0,
+            refresh: BTreeSet::new(),
             asked: BTreeMap::new(),
             epoch: 0,
         }
@@ -106,6 +109,14 @@ impl Account {
     /// Voids every access token.
     pub(super) fn void_tokens(&mut self) {
         self.tokens.clear();
+    }
+
+    /// Somebody consents: the refresh token that comes of it.
+    pub(super) fn consent(&mut self) -> String {
+        self.minted += 1;
+        let token = format!("refresh-{}-{}", self.id, self.minted);
+        self.refresh.insert(token.clone());
+        token
     }
 
     /// Answers a request at one of Zoom's doors. The second part says that rows of this report follow on another page.
@@ -147,13 +158,25 @@ impl Account {
             let body = json!({"reason": "Invalid client_id or client_secret", "error": "invalid_client"});
             return Answered::new(StatusCode::BAD_REQUEST, body.to_string());
         }
+        let form: BTreeMap<String, String> = url::form_urlencoded::parse(&sent.body).into_owned().collect();
+        let refresh = match form.get("refresh_token") {
+            None => None,
+            Some(used) if self.refresh.remove(used) => Some(self.consent()),
+            Some(_) => {
+                let body = json!({"reason": "Invalid Token!", "error": "invalid_grant"});
+                return Answered::new(StatusCode::BAD_REQUEST, body.to_string());
+            }
+        };
         if self.manners.single_token {
             self.tokens.clear();
         }
         self.minted += 1;
         let token = format!("{}-{}", self.id, self.minted);
         self.tokens.insert(token.clone(), now + TOKEN_LIFE);
-        let body = json!({"access_token": token, "token_type": "bearer", "expires_in": 3599});
+        let mut body = json!({"access_token": token, "token_type": "bearer", "expires_in": 3599});
+        if let Some(refresh) = refresh {
+            body["refresh_token"] = json!(refresh);
+        }
         Answered::new(StatusCode::OK, body.to_string())
     }
 

@@ -20,11 +20,11 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use engine_api::{Code, EngineView, LogType, Secret, SourceSpec};
+use engine_api::{Code, EngineView, Secret, SourceSpec};
 use serde_json::{Value, json};
 use tower::Service as _;
 
-use super::{Answered, Api, CheckFault, Consents, Limits, Parts, SourceCheck, router};
+use super::{Answered, Api, CheckFault, Checked, Consents, Limits, Parts, SourceCheck, router};
 use crate::{
     clock::{Clock, Simulation},
     credential::{Accepted, Departure},
@@ -60,12 +60,7 @@ struct FakeCheck {
 
 #[async_trait]
 impl SourceCheck for FakeCheck {
-    async fn check(
-        &self,
-        _id: &str,
-        spec: &SourceSpec,
-        secret: &Secret,
-    ) -> Vec<(LogType, Option<CheckFault>)> {
+    async fn check(&self, _id: &str, spec: &SourceSpec, secret: &Secret) -> Checked {
         self.asked.lock().unwrap().push(secret.expose().to_owned());
         let zoom = self.zoom.lock().unwrap().clone();
         let fault = match zoom {
@@ -74,10 +69,15 @@ impl SourceCheck for FakeCheck {
             Zoom::Panics => panic!("as told"),
             Zoom::Hangs => std::future::pending().await,
         };
-        spec.log_types
-            .iter()
-            .map(|log_type| (*log_type, fault.clone()))
-            .collect()
+        let answers = spec.log_types.iter().map(|log_type| (*log_type, fault.clone()));
+        Checked {
+            answers: answers.collect(),
+            asked: spec.log_types.len() as u64,
+        }
+    }
+
+    fn most_asked(&self, spec: &SourceSpec) -> u64 {
+        spec.log_types.len() as u64 * 3
     }
 
     fn budget_account(&self, spec: &SourceSpec) -> String {
@@ -184,6 +184,10 @@ impl Answer {
 
 impl Stage {
     async fn set() -> Self {
+        Self::set_with(|_, _| {}).await
+    }
+
+    async fn set_with(change: impl FnOnce(&mut Limits, &std::path::Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
@@ -196,6 +200,14 @@ impl Stage {
             ref_dirs: vec![dir.path().join("run")],
             ref_env_prefixes: vec!["CARGO_PKG_".to_owned()],
         };
+        let mut limits = Limits {
+            max_request_bytes: 64 << 10,
+            file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
+            shutdown_deadline: std::time::Duration::from_secs(5),
+            daily_request_budget: 1_000,
+            labeller: engine_api::label::Labeller::default(),
+        };
+        change(&mut limits, dir.path());
         let (zoom, wakes) = (Arc::new(FakeCheck::default()), Arc::new(AtomicUsize::new(0)));
         let stalled = Arc::new(Mutex::new(None));
         let api = Api::new(Parts {
@@ -211,13 +223,7 @@ impl Stage {
                 public_url: "http://engine.example".to_owned(),
                 redirect_url: "http://engine.example/oauth/callback".to_owned(),
             },
-            limits: Limits {
-                max_request_bytes: 64 << 10,
-                file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
-                shutdown_deadline: std::time::Duration::from_secs(5),
-                daily_request_budget: 1_000,
-                labeller: engine_api::label::Labeller::default(),
-            },
+            limits,
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
             consents: Arc::clone(&zoom) as Arc<dyn Consents>,
             wake: {
@@ -319,7 +325,7 @@ fn source(name: &str) -> Value {
 }
 
 fn lake(name: &str) -> Value {
-    json!({ "name": name, "file": { "path": "lake" } })
+    json!({ "name": name, "file": { "path": name } })
 }
 
 fn hook(name: &str, more: Value) -> Value {

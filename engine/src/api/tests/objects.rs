@@ -293,7 +293,7 @@ async fn what_the_engine_may_not_reach_is_refused_when_it_is_declared() {
     for (path, good) in [
         ("lake", true),
         ("sub/lake", true),
-        ("/srv/out/lake", true),
+        ("/srv/out/pond", true),
         ("/srv/more/deep/lake", true),
         ("/srv/out", false),
         ("/srv/outside", false),
@@ -312,6 +312,21 @@ async fn what_the_engine_may_not_reach_is_refused_when_it_is_declared() {
             false if path.ends_with('/') => drop(answer.problem(Code::InvalidSpec, "file.path")),
             false => drop(answer.problem(Code::PathRefused, "file.path")),
         }
+    }
+    for (one, other) in [("lake", "/srv/out/lake"), ("/srv/out/./sub//lake", "sub/lake")] {
+        let spec = json!({ "name": "again", "file": { "path": one } });
+        let problem = stage
+            .post("/v1/destinations", &spec)
+            .await
+            .problem(Code::PathRefused, "file.path");
+        let holder = format!(
+            "the destination `{}`",
+            if one == "lake" { "lake" } else { "sub-lake" }
+        );
+        assert!(
+            problem["detail"].as_str().unwrap().contains(&holder),
+            "{problem} {other}"
+        );
     }
     for url in [
         "http://127.0.0.1/x",
@@ -427,4 +442,37 @@ async fn a_subset_names_labels_that_this_engine_can_add() {
         .await
         .expect(201);
     assert_eq!(made["spec"]["only"], json!({ "labels": ["sso", "unclassified"] }));
+}
+
+#[tokio::test]
+async fn a_file_that_another_destination_writes_is_refused_however_it_is_named() {
+    use std::os::unix::fs::symlink;
+
+    let stage = Stage::set_with(|limits, dir| limits.file_roots = vec![dir.join("out")]).await;
+    let out = stage.dir.path().join("out");
+    std::fs::create_dir_all(out.join("real")).unwrap();
+    symlink(out.join("real"), out.join("way")).unwrap();
+    symlink(stage.dir.path(), out.join("out-of-here")).unwrap();
+    let file = |name: &str, path: &str| json!({ "name": name, "file": { "path": path } });
+    let first = stage.made("destinations", &file("first", "real/lake")).await;
+    let problem = stage
+        .post("/v1/destinations", &file("second", "way/lake"))
+        .await
+        .problem(Code::PathRefused, "file.path");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`first`") && detail.contains("choose another path"),
+        "{detail}"
+    );
+    let second = stage.made("destinations", &file("second", "way/pond")).await;
+    for path in ["way/lake", "out-of-here/lake"] {
+        stage
+            .put(&second, &file("second", path))
+            .await
+            .problem(Code::PathRefused, "file.path");
+    }
+    // It is no other than itself, and a path that is free again may be taken.
+    stage.put(&first, &file("renamed", "way/lake")).await.expect(200);
+    stage.put(&first, &file("renamed", "elsewhere")).await.expect(200);
+    stage.put(&second, &file("second", "real/lake")).await.expect(200);
 }

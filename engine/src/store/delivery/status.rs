@@ -1,6 +1,7 @@
 //! What delivery looks like from outside.
 
 use engine_api::{DestinationId, DestinationStatus, FeedDelivery, Health, LogType, SourceId, Trouble};
+use jiff::Timestamp;
 
 use crate::store::{
     Error, Store,
@@ -78,6 +79,21 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// Since when all of a feed's destinations have been in trouble, with the name of the one that was the last to fail;
+    /// `None` while one of them takes events, or where there is none.
+    pub async fn blocked_since(&self, feed: i64) -> Result<Option<(Timestamp, String)>, Error> {
+        let last: Option<(Option<i64>, String)> = sqlx::query_as(
+            "SELECT l.trouble_since, o.name
+             FROM position p JOIN lane l ON l.destination_id = p.destination_id JOIN object o ON o.id = l.destination_id
+             WHERE p.feed_id = ?1 ORDER BY l.trouble_since DESC NULLS FIRST LIMIT 1",
+        )
+        .bind(feed)
+        .fetch_optional(self.read())
+        .await?;
+        let since = last.and_then(|(since, name)| Some((since?, name)));
+        since.map(|(since, name)| Ok((instant(since)?, name))).transpose()
     }
 
     /// How long the oldest event that a destination has not acknowledged has been waiting, in seconds.
