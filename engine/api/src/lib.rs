@@ -44,6 +44,6 @@ pub use spec::{Kind, SecretField, Spec, Violation};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
-    FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
+    FeedCheck, FeedDelivery, FeedStatus, FeedTrouble, Health, SourceStatus, Trouble,
 };
-pub use view::{CompareRequest, CompareResult, EngineView, Items, View};
+pub use view::{CompareRequest, CompareResult, EngineView, Items, SourceTrial, View};

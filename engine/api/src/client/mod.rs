@@ -25,8 +25,8 @@ use serde_json::Value;
 pub use self::error::Error;
 use crate::{
     BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareResult,
-    DeadLetterView, DestinationStatus, EngineView, Items, Kind, Problem, ReplayRequest, ReplayResult, Secret,
-    SourceStatus, Spec, View,
+    DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind, Problem, ReplayRequest,
+    ReplayResult, Secret, SourceStatus, Spec, View,
 };
 
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.
@@ -121,6 +121,30 @@ impl Client {
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
+    /// Up to `limit` objects of a kind, 500 at most, whose ids come after `after`.
+    pub async fn page<S: Spec>(&self, after: Option<&str>, limit: u32) -> Result<Items<View<S>>, Error> {
+        let limit = limit.to_string();
+        let path = with_query(
+            &format!("/v1/{}", S::KIND.path()),
+            [("after", after), ("limit", Some(&limit))],
+        );
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
+    }
+
+    /// Asks whether the engine would accept a source's credentials: `trial` is a [`SourceTrial`](crate::SourceTrial) as
+    /// JSON, because typed specs do not write their secrets. Nothing is stored.
+    pub async fn try_source(&self, trial: &Value) -> Result<(), Error> {
+        self.answer(Method::POST, "/v1/sources:try", &[], Some(trial), Tries::One)
+            .await
+            .map(drop)
+    }
+
+    /// One page of what keeps sources from being collected, in the order of their ids.
+    pub async fn troubles(&self, after: Option<&str>) -> Result<Items<FeedTrouble>, Error> {
+        let path = with_query("/v1/sources:troubles", [("after", after)]);
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
+    }
+
     /// Replaces an object's spec, if it still has this generation. Stored secrets that `spec` leaves out are kept.
     pub async fn update<S: Spec>(&self, id: &str, generation: u64, spec: &Value) -> Result<View<S>, Error> {
         let headers = [("if-match", format!("\"{generation}\""))];
@@ -189,7 +213,7 @@ impl Client {
 
     /// One page of a source's backfills.
     pub async fn backfills(&self, source: &str, after: Option<&str>) -> Result<Items<BackfillView>, Error> {
-        let path = with_query(&backfills(source), [("after", after), ("limit", None)]);
+        let path = with_query(&backfills(source), [("after", after)]);
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
@@ -327,7 +351,7 @@ fn backfills(source: &str) -> String {
     format!("{}/backfills", object(Kind::Source, source))
 }
 
-fn with_query(path: &str, pairs: [(&str, Option<&str>); 2]) -> String {
+fn with_query<const N: usize>(path: &str, pairs: [(&str, Option<&str>); N]) -> String {
     let given = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(given)
