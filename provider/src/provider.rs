@@ -3,7 +3,7 @@
 use std::{env, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, Spec, client::Client};
+use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
 use tfplug::{
     diagnostics::Diagnostics,
     offers::Offers,
@@ -12,7 +12,18 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource};
+use crate::{
+    actions::{Backfill, Check, Poll},
+    catalog::{Catalog, Listing},
+    connection::{Connection, Engine, Kept},
+    engine::EngineSource,
+    functions::{Labels, ParseOperationDetail},
+    sources::{SourceSource, SourcesSource},
+    status::SourceStatusSource,
+};
+
+/// The settings without which no engine can be spoken to, as a part of a sentence.
+pub(crate) const ENGINE_SETTINGS: &str = "`engine_url` or `engine_token`";
 
 const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
 const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
@@ -80,35 +91,6 @@ impl Zoom {
     }
 }
 
-/// What the configuration says about the engine.
-#[derive(Debug)]
-pub enum Engine {
-    /// It can be spoken to.
-    Known(Client),
-    /// Its URL or token comes from something that does not exist yet.
-    Unknown,
-}
-
-impl Engine {
-    /// Returns the client, or says that there is none yet.
-    pub fn client(&self, diagnostics: &mut Diagnostics) -> Option<&Client> {
-        match self {
-            Self::Known(client) => Some(client),
-            Self::Unknown => {
-                diagnostics.error(
-                    "The engine is not known yet",
-                    format!(
-                        "`{}` or `{}` of the provider depends on something that has not been created yet. Create that \
-                         first, for example with `-target`.",
-                        URL.0, TOKEN.0
-                    ),
-                );
-                None
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl Provider for Zoom {
     type Data = Engine;
@@ -156,7 +138,7 @@ impl Provider for Zoom {
             request.terraform_version
         );
         match Client::new(&url, Secret::from(token), &agent) {
-            Ok(client) => Some(Engine::Known(client)),
+            Ok(client) => Some(Engine::Known(Box::new(Connection::new(client, &url)))),
             Err(error) => {
                 diagnostics.attribute_error(
                     URL.0,
@@ -169,19 +151,28 @@ impl Provider for Zoom {
     }
 
     fn offer(&self, offers: &mut Offers<Engine>) {
-        kept::<SourceSpec>(offers, "zoom_log_source", "client_secret_version");
-        kept::<DestinationSpec>(offers, "zoom_log_destination", "secrets_version");
-        kept::<AlarmChannelSpec>(offers, "zoom_log_alarm_channel", "secrets_version");
+        kept::<SourceSpec>(offers);
+        kept::<DestinationSpec>(offers);
+        kept::<AlarmChannelSpec>(offers);
         offers.data_source(EngineSource);
+        offers.data_source(SourceSource).with_validate();
+        offers.data_source(SourcesSource);
         offers.data_source(SourceStatusSource);
+        offers.action(Poll);
+        offers.action(Backfill).with_validate();
+        offers.action(Check);
+        offers.function(Labels);
+        offers.function(ParseOperationDetail);
     }
 }
 
 /// Offers the resource for the objects that the engine keeps of a spec.
-fn kept<S: Spec>(offers: &mut Offers<Engine>, type_name: &'static str, version: &'static str) {
+fn kept<S: Kept>(offers: &mut Offers<Engine>) {
     offers
-        .resource(Catalog::<S>::new(type_name, version))
+        .resource(Catalog::<S>::new())
         .with_validate()
         .with_modify_plan()
-        .with_import();
+        .with_import()
+        .with_import_by_identity()
+        .with_list(Listing::<S>::new());
 }

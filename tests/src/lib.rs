@@ -18,6 +18,7 @@ pub mod engine;
 pub mod http;
 pub mod kills;
 pub mod leak;
+pub mod plugin;
 pub mod process;
 pub mod receiver;
 pub mod rng;

@@ -1,14 +1,20 @@
 //! The resources: one implementation for every kind of object that users can declare.
 //!
 //! The state of a resource is the engine's view of it: the spec without secrets, the id, and the fingerprint of the
-//! stored secrets. A read is one request. An update reads the generation first and writes with it. When somebody else
+//! stored secrets. Reads go together, see [`crate::reads`]. An update reads the generation first and writes with it. When somebody else
 //! writes at that very moment it begins anew, and the configuration wins.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::OnceLock};
+mod import;
+mod list;
+mod plan;
+mod trial;
+mod warnings;
+
+use std::{fmt, marker::PhantomData, sync::OnceLock};
 
 use async_trait::async_trait;
 use engine_api::{
-    AlarmChannelId, Code, Consent, DestinationId, SourceId, Spec, View,
+    Code, View,
     client::{Client, Error},
 };
 use serde_json::{Map, Value as Json};
@@ -16,19 +22,17 @@ use tfplug::{
     diagnostics::Diagnostics,
     private::Private,
     provider::Context,
-    resource::{
-        CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, Resource, ResourceWithImport,
-        ResourceWithModifyPlan, ResourceWithValidate, StateResponse, UpdateRequest,
-    },
+    resource::{CreateRequest, DeleteRequest, ReadRequest, Resource, StateResponse, UpdateRequest},
     schema::{Attribute, Kind, Schema},
     value::Value,
 };
 
+pub use self::{import::ObjectIdentity, list::Listing};
 use crate::{
-    json, judge, problem,
-    provider::Engine,
-    schema::{self, AUTHORIZATION_URL, FINGERPRINT, ID},
-    secrets::{self, APPLIED, Known, Question},
+    connection::{self, Engine, Kept},
+    json, problem,
+    schema::{self, AUTHORIZATION_URL, ENGINE_ID, FINGERPRINT, ID},
+    secrets::APPLIED,
 };
 
 /// The attribute of a source that decides whether it needs a consent; the other kinds have none.
@@ -39,27 +43,26 @@ const UPDATE_TRIES: u32 = 3;
 
 /// The resource for the spec `S`.
 pub struct Catalog<S> {
-    type_name: &'static str,
-    /// The attribute whose change sends secrets.
-    version: &'static str,
     schema: OnceLock<Schema>,
     spec: PhantomData<fn() -> S>,
 }
 
 impl<S> fmt::Debug for Catalog<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Catalog")
-            .field("type_name", &self.type_name)
-            .finish_non_exhaustive()
+        f.debug_struct("Catalog").finish_non_exhaustive()
     }
 }
 
-impl<S: Spec> Catalog<S> {
-    /// Returns the resource with this type name and version attribute.
-    pub fn new(type_name: &'static str, version: &'static str) -> Self {
+impl<S: Kept> Default for Catalog<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Kept> Catalog<S> {
+    /// Returns the resource.
+    pub fn new() -> Self {
         Self {
-            type_name,
-            version,
             schema: OnceLock::new(),
             spec: PhantomData,
         }
@@ -73,11 +76,12 @@ impl<S: Spec> Catalog<S> {
         &self.compiled().attributes
     }
 
-    /// Returns the state that shows what the engine holds.
-    fn state(&self, view: &View<S>) -> Value {
+    /// Returns the state that shows what the engine of this id holds.
+    pub fn state(&self, view: &View<S>, engine: &str) -> Value {
         let spec = serde_json::to_value(&view.spec).unwrap_or_default();
         let mut state = json::to_value(&spec, &self.compiled().ty());
         state.set_attribute(ID, view.id.as_str());
+        state.set_attribute(ENGINE_ID, engine);
         state.set_attribute(FINGERPRINT, view.credential_fingerprint.clone());
         if S::KIND == engine_api::Kind::Source {
             let url = view
@@ -89,39 +93,11 @@ impl<S: Spec> Catalog<S> {
         state
     }
 
-    /// Warns of a source that waits for somebody's consent: nothing is wrong with its configuration, and yet it collects
-    /// nothing.
-    fn warn_of_consent(view: &View<S>, diagnostics: &mut Diagnostics) {
-        let Some(consent) = &view.consent else { return };
-        let (summary, why) = match consent.state {
-            Consent::Authorized => return,
-            Consent::PendingAuthorization => (
-                "The source waits for somebody's consent",
-                "Nobody has let it in to Zoom yet (`pending_authorization`)".to_owned(),
-            ),
-            Consent::ReauthorizationRequired => (
-                "Somebody has to consent again",
-                "What the last consent gave is void (`reauthorization_required`)".to_owned(),
-            ),
-        };
-        diagnostics.attribute_warning(
-            AUTHORIZATION_URL,
-            summary,
-            format!(
-                "{why}, so the source `{}` collects nothing. Open {} in a browser, as an account admin of Zoom or as a \
-                 service account with the role's permissions, and consent. See step 8 of the guide \
-                 `docs/guides/zoom-app.md`.",
-                view.spec.name(),
-                consent.authorization_url
-            ),
-        );
-    }
-
     /// Takes what the engine holds after a write.
-    fn written(&self, view: &View<S>, response: &mut StateResponse) {
+    fn written(&self, view: &View<S>, engine: &str, response: &mut StateResponse) {
         remember(view, &mut response.private);
-        Self::warn_of_consent(view, &mut response.diagnostics);
-        response.state = Some(self.state(view));
+        warnings::of_consent(view, &mut response.diagnostics);
+        response.state = Some(self.state(view, engine));
     }
 
     /// Returns the spec to send: the plan, and the secrets of the configuration if they are to be sent.
@@ -133,20 +109,6 @@ impl<S: Spec> Catalog<S> {
     fn fails(&self, error: &Error, doing: &str, config: &Value, diagnostics: &mut Diagnostics) {
         let doing = format!("{doing} the {}", S::KIND);
         problem::report(error, &doing, self.attributes(), config, diagnostics);
-    }
-
-    /// Asks the engine whether all the candidates equal the stored secrets.
-    async fn all_match(
-        client: &Client,
-        id: &str,
-        candidates: &BTreeMap<String, String>,
-    ) -> Result<bool, Error> {
-        let candidates = candidates
-            .iter()
-            .map(|(field, secret)| (field.clone(), Json::from(secret.as_str())))
-            .collect();
-        let result = client.compare(S::KIND, id, &Json::Object(candidates)).await?;
-        Ok(result.matches.values().all(|matches| *matches))
     }
 
     async fn try_update(client: &Client, id: &str, spec: &Json) -> Result<Option<View<S>>, Error> {
@@ -163,30 +125,14 @@ impl<S: Spec> Catalog<S> {
             }
         }
     }
-
-    /// Finds what an import names: an id, or else a name.
-    async fn find(client: &Client, wanted: &str) -> Result<Option<View<S>>, Error> {
-        let prefix = match S::KIND {
-            engine_api::Kind::Source => SourceId::PREFIX,
-            engine_api::Kind::Destination => DestinationId::PREFIX,
-            engine_api::Kind::AlarmChannel => AlarmChannelId::PREFIX,
-        };
-        if wanted.starts_with(prefix)
-            && let Some(view) = client.get::<S>(wanted).await?
-        {
-            return Ok(Some(view));
-        }
-        let found = client.list::<S>(Some(wanted), None).await?;
-        Ok(found.items.into_iter().find(|view| view.spec.name() == wanted))
-    }
 }
 
 #[async_trait]
-impl<S: Spec> Resource<Engine> for Catalog<S> {
+impl<S: Kept> Resource<Engine> for Catalog<S> {
     type Model = Value;
 
     fn type_name(&self) -> &str {
-        self.type_name
+        S::TYPE_NAME
     }
 
     fn schema(&self) -> Schema {
@@ -199,9 +145,10 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         request: CreateRequest<'_>,
         response: &mut StateResponse,
     ) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
+        // The engine is asked for its id before anything is made, since afterwards nothing may fail.
+        let nothing = Value::Null;
+        let Some((connection, engine)) =
+            connection::of::<S>(context, &nothing, &mut response.diagnostics).await
         else {
             return;
         };
@@ -215,25 +162,26 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
             }
         };
         let spec = self.spec(request.plan, request.config, true);
-        match client.create::<S>(&spec, &key).await {
-            Ok(view) => self.written(&view, response),
+        let _write = S::reads(connection).write();
+        match connection.client().create::<S>(&spec, &key).await {
+            Ok(view) => self.written(&view, engine, response),
             Err(error) => self.fails(&error, "create", request.config, &mut response.diagnostics),
         }
     }
 
     async fn read(&self, context: &Context<Engine>, request: ReadRequest<'_>, response: &mut StateResponse) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
+        let Some((connection, engine)) =
+            connection::of::<S>(context, request.state, &mut response.diagnostics).await
         else {
             return;
         };
         let id = request.state.get(ID).as_str().unwrap_or_default();
-        match client.get::<S>(id).await {
+        match S::reads(connection).get(connection.client(), id).await {
             Ok(Some(view)) => {
                 remember_import(request.state, &view, &mut response.private);
-                Self::warn_of_consent(&view, &mut response.diagnostics);
-                response.state = Some(self.state(&view));
+                warnings::of_consent(&view, &mut response.diagnostics);
+                warnings::of_trouble(&view, connection, &mut response.diagnostics).await;
+                response.state = Some(self.state(&view, engine));
             }
             Ok(None) => response.state = None,
             Err(error) => self.fails(&error, "read", &Value::Null, &mut response.diagnostics),
@@ -246,17 +194,17 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         request: UpdateRequest<'_>,
         response: &mut StateResponse,
     ) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
+        let Some((connection, engine)) =
+            connection::of::<S>(context, request.prior, &mut response.diagnostics).await
         else {
             return;
         };
         let id = request.prior.get(ID).as_str().unwrap_or_default();
         let with_secrets = request.plan.get(FINGERPRINT).is_unknown();
         let spec = self.spec(request.plan, request.config, with_secrets);
-        match Self::try_update(client, id, &spec).await {
-            Ok(Some(view)) => self.written(&view, response),
+        let _write = S::reads(connection).write();
+        match Self::try_update(connection.client(), id, &spec).await {
+            Ok(Some(view)) => self.written(&view, engine, response),
             Ok(None) => {
                 response.state = None;
                 response.diagnostics.error(
@@ -277,99 +225,13 @@ impl<S: Spec> Resource<Engine> for Catalog<S> {
         request: DeleteRequest<'_>,
         diagnostics: &mut Diagnostics,
     ) {
-        let Some(client) = context.data().and_then(|engine| engine.client(diagnostics)) else {
+        let Some((connection, _)) = connection::of::<S>(context, request.state, diagnostics).await else {
             return;
         };
         let id = request.state.get(ID).as_str().unwrap_or_default();
-        if let Err(error) = client.delete(S::KIND, id).await {
+        let _write = S::reads(connection).write();
+        if let Err(error) = connection.client().delete(S::KIND, id).await {
             self.fails(&error, "delete", &Value::Null, diagnostics);
-        }
-    }
-}
-
-#[async_trait]
-impl<S: Spec> ResourceWithValidate<Engine> for Catalog<S> {
-    async fn validate(&self, _: &Context<Engine>, config: &Value, diagnostics: &mut Diagnostics) {
-        judge::judge::<S>(self.attributes(), config, None, diagnostics);
-    }
-}
-
-#[async_trait]
-impl<S: Spec> ResourceWithModifyPlan<Engine> for Catalog<S> {
-    async fn modify_plan(
-        &self,
-        context: &Context<Engine>,
-        request: PlanRequest<'_>,
-        response: &mut PlanResponse,
-    ) {
-        judge::judge::<S>(
-            self.attributes(),
-            request.config,
-            Some(request.prior.unwrap_or(&Value::Null)),
-            &mut response.diagnostics,
-        );
-        let Some(prior) = request.prior.filter(|_| !response.diagnostics.has_errors()) else {
-            return;
-        };
-        if prior.get(AUTHORIZATION) != response.plan.get(AUTHORIZATION) {
-            // Of a source that takes up the one kind of authorization, or the other.
-            response.plan.set_attribute(AUTHORIZATION_URL, Value::Unknown);
-        }
-        let applied = request.private.get(&APPLIED);
-        let known = Known {
-            attributes: self.attributes(),
-            version: self.version,
-            prior,
-            config: request.config,
-            plan: &response.plan,
-            applied: applied.as_deref(),
-            stored: prior.get(FINGERPRINT).as_str(),
-        };
-        let keep = match secrets::question(&known) {
-            Question::Keep => true,
-            Question::Send => false,
-            Question::Compare(candidates) => {
-                let id = prior.get(ID).as_str().unwrap_or_default();
-                match context.data().map(AsRef::as_ref) {
-                    Some(Engine::Known(client)) => match Self::all_match(client, id, &candidates).await {
-                        Ok(all) => all,
-                        Err(error) => {
-                            self.fails(
-                                &error,
-                                "compare the secrets of",
-                                request.config,
-                                &mut response.diagnostics,
-                            );
-                            return;
-                        }
-                    },
-                    // Without the engine nobody can tell, so the plan leaves it open.
-                    Some(Engine::Unknown) | None => false,
-                }
-            }
-        };
-        if !keep {
-            response.plan.set_attribute(FINGERPRINT, Value::Unknown);
-        }
-    }
-}
-
-#[async_trait]
-impl<S: Spec> ResourceWithImport<Engine> for Catalog<S> {
-    async fn import(&self, context: &Context<Engine>, id: &str, response: &mut StateResponse) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
-        else {
-            return;
-        };
-        match Self::find(client, id).await {
-            Ok(Some(view)) => response.state = Some(self.state(&view)),
-            Ok(None) => response.diagnostics.error(
-                format!("No such {}", S::KIND),
-                format!("The engine has no {} with the id or name `{id}`.", S::KIND),
-            ),
-            Err(error) => self.fails(&error, "find", &Value::Null, &mut response.diagnostics),
         }
     }
 }

@@ -35,8 +35,12 @@ impl Stored {
     }
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Catalog {
+    pub(crate) engine_id: String,
+    pub(crate) troubles: Vec<Json>,
+    /// Whether Zoom cannot be asked.
+    pub(crate) away: bool,
     pub(crate) objects: BTreeMap<String, Stored>,
     pub(crate) requests: Vec<String>,
     by_key: BTreeMap<String, String>,
@@ -52,7 +56,15 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts on a port of its own, on a thread of its own.
     pub(crate) fn start() -> Self {
-        let catalog = Arc::new(Mutex::new(Catalog::default()));
+        let catalog = Arc::new(Mutex::new(Catalog {
+            engine_id: "eng_one".to_owned(),
+            troubles: Vec::new(),
+            away: false,
+            objects: BTreeMap::new(),
+            requests: Vec::new(),
+            by_key: BTreeMap::new(),
+            made: 0,
+        }));
         let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -121,6 +133,20 @@ async fn handle(
             Some("alarm-channels") => {
                 catalog.route::<AlarmChannelSpec>("ach_", &method, &path, &uri, &header, body)
             }
+            Some("engine") => Ok(json!({
+                "engine_id": catalog.engine_id,
+                "version": "0.1.0",
+                "public_url": "http://127.0.0.1:8420",
+                "redirect_url": "http://127.0.0.1:8420/oauth/callback",
+            })),
+            Some("sources:troubles") => Ok(json!({ "items": catalog.troubles })),
+            Some("sources:try") if catalog.away => Err(refusal(
+                Code::ZoomUnavailable,
+                "Zoom cannot be reached: try again later.",
+            )),
+            Some("sources:try") => {
+                accept::<SourceSpec>(body["spec"].clone(), &BTreeMap::new(), 1).map(|_| Json::Null)
+            }
             _ => Err(refusal(Code::NotFound, "There is no such route.")),
         }
     } else {
@@ -149,18 +175,22 @@ impl Catalog {
         let absent = || refusal(Code::NotFound, "There is no such object.");
         match (method.as_str(), path) {
             ("GET", [_]) => {
-                let name = uri
-                    .query()
-                    .unwrap_or_default()
-                    .trim_start_matches("name=")
-                    .replace('+', " ");
-                let items: Vec<Json> = self
+                let asked = |key: &str| {
+                    let mut pairs = uri.query().unwrap_or_default().split('&');
+                    let found = pairs.find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+                    found.map(|value| value.replace('+', " "))
+                };
+                let (name, after) = (asked("name"), asked("after").unwrap_or_default());
+                let limit = asked("limit").map_or(100, |limit| limit.parse().unwrap());
+                let mut items = self
                     .objects
                     .iter()
-                    .filter(|(id, stored)| id.starts_with(prefix) && stored.spec["name"] == name)
-                    .map(|(id, stored)| view(id, stored))
-                    .collect();
-                Ok(json!({ "items": items }))
+                    .filter(|(id, _)| id.starts_with(prefix) && **id > after)
+                    .filter(|(_, stored)| name.as_ref().is_none_or(|name| stored.spec["name"] == **name))
+                    .map(|(id, stored)| view(id, stored));
+                let page: Vec<Json> = items.by_ref().take(limit).collect();
+                let next = items.next().and(page.last()).map(|last| last["id"].clone());
+                Ok(json!({ "items": page, "next": next }))
             }
             ("GET", [_, id]) => self
                 .objects

@@ -136,4 +136,9 @@ impl Terraform {
     pub(crate) fn state(&self) -> String {
         fs::read_to_string(self.directory.path().join("terraform.tfstate")).unwrap_or_default()
     }
+
+    /// Puts another state in the place of what the commands left.
+    pub(crate) fn write_state(&self, state: &str) {
+        fs::write(self.directory.path().join("terraform.tfstate"), state).unwrap();
+    }
 }

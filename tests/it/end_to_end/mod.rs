@@ -1,5 +1,6 @@
 //! The whole way on real parts: Terraform, provider, engine, and the simulated Zoom at its end.
 
+mod actions;
 mod alarm;
 mod api;
 mod backfill;
@@ -15,6 +16,7 @@ mod faults;
 mod import;
 mod labels;
 mod lifecycle;
+mod query;
 mod refusals;
 mod secrets;
 
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use e2e::{
     engine::Engine,
+    plugin::Plugin,
     receiver::Receiver,
     sim::{Bulk, Mix, Report, Sim},
     terraform::Terraform,
@@ -104,6 +107,11 @@ impl Stage {
             done = what => done,
             () = polls => unreachable!("polls go on until the wait is over"),
         }
+    }
+
+    /// Starts the provider for what the installed Terraform cannot ask.
+    pub(super) async fn plugin(&self) -> Plugin {
+        Plugin::start(self.engine.url(), &self.engine.token()).await
     }
 
     pub(super) fn terraform(&self) -> Terraform {
