@@ -12,7 +12,7 @@ use engine_api::{
 use tfplug::{diagnostics::Diagnostics, log, provider::Context, value::Value};
 use tokio::sync::OnceCell;
 
-use crate::{problem, provider::ENGINE_SETTINGS, reads::Reads, schema::ENGINE_ID};
+use crate::{problem, reads::Reads, schema::ENGINE_ID, settings};
 
 /// What the configuration says about the engine.
 #[derive(Debug)]
@@ -32,8 +32,9 @@ impl Engine {
                 diagnostics.error(
                     "The engine is not known yet",
                     format!(
-                        "{ENGINE_SETTINGS} of the provider depends on something that has not been created yet. Create \
-                         that first, for example with `-target`."
+                        "{} of the provider depends on something that has not been created yet. Create that first, for \
+                         example with `-target`.",
+                        settings::NEEDED
                     ),
                 );
                 None

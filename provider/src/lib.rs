@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`provider`] | the provider's configuration, and what it offers |
+//! | [`settings`] | the provider's own settings, and the environment |
 //! | [`connection`] | the engine as the operations of one run reach it |
 //! | [`reads`] | reads that go together |
 //! | [`schema`] | JSON Schema to Terraform schema |
@@ -35,6 +36,7 @@ pub mod provider;
 pub mod reads;
 pub mod schema;
 pub mod secrets;
+pub mod settings;
 pub mod sources;
 pub mod status;
 

@@ -19,7 +19,7 @@ pub fn report(
 ) {
     match error {
         Error::Problem(problem) => report_problem(problem, attributes, config, diagnostics),
-        Error::Unreachable(..) | Error::Status(_) | Error::Address(_) | Error::Malformed(_) => {
+        Error::Unreachable { .. } | Error::Status { .. } | Error::Address(_) | Error::Malformed { .. } => {
             let mut text = error.to_string();
             if let Some(first) = text.get(..1) {
                 text = first.to_uppercase() + text.get(1..).unwrap_or_default();

@@ -1,14 +1,12 @@
 //! The provider: where the engine is, and how to speak to it.
 
-use std::{env, fmt, sync::Arc};
-
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
+use engine_api::{AlarmChannelSpec, DestinationSpec, SourceSpec, client::Client};
 use tfplug::{
     diagnostics::Diagnostics,
     offers::Offers,
     provider::{ConfigureRequest, Provider},
-    schema::{Attribute, Schema},
+    schema::Schema,
     value::Value,
 };
 
@@ -18,29 +16,15 @@ use crate::{
     connection::{Connection, Engine, Kept},
     engine::EngineSource,
     functions::{Labels, ParseOperationDetail},
+    settings::{self, Environment, Settings},
     sources::{SourceSource, SourcesSource},
     status::SourceStatusSource,
 };
 
-/// The settings without which no engine can be spoken to, as a part of a sentence.
-pub(crate) const ENGINE_SETTINGS: &str = "`engine_url` or `engine_token`";
-
-const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
-const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
-
-/// Reads a variable of the environment; a test brings its own.
-type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
 /// The provider.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Zoom {
     environment: Environment,
-}
-
-impl fmt::Debug for Zoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Zoom").finish_non_exhaustive()
-    }
 }
 
 impl Default for Zoom {
@@ -52,42 +36,12 @@ impl Default for Zoom {
 impl Zoom {
     /// Returns the provider with the environment of the process.
     pub fn new() -> Self {
-        Self::with_environment(|name| env::var(name).ok())
+        Self::with_environment(Environment::of_the_process())
     }
 
     /// Returns the provider with another environment.
-    pub fn with_environment(environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self {
-            environment: Arc::new(environment),
-        }
-    }
-
-    /// Returns a setting from the configuration, else from the environment; nothing while it is unknown.
-    fn setting(
-        &self,
-        config: &Value,
-        (attribute, variable): (&str, &str),
-        diagnostics: &mut Diagnostics,
-    ) -> Option<String> {
-        let value = config.get(attribute);
-        if value.is_unknown() {
-            return None;
-        }
-        let found = value
-            .as_str()
-            .map(str::to_owned)
-            .or_else(|| (self.environment)(variable));
-        let found = found.filter(|text| !text.is_empty());
-        if found.is_none() {
-            diagnostics.attribute_error(
-                attribute,
-                "The provider is not configured",
-                format!(
-                    "Set `{attribute}` in the provider's configuration, or `{variable}` in the environment."
-                ),
-            );
-        }
-        found
+    pub fn with_environment(environment: Environment) -> Self {
+        Self { environment }
     }
 }
 
@@ -97,19 +51,7 @@ impl Provider for Zoom {
     type Model = Value;
 
     fn schema(&self) -> Schema {
-        Schema::new([
-            Attribute::string(URL.0).describe(format!(
-                "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment, as `{}`.",
-                URL.1
-            )),
-            Attribute::string(TOKEN.0)
-                .sensitive()
-                .describe(format!(
-                    "The token for the engine's API; the engine prints the path of its admin token when it starts. \
-                     Needed here or in the environment, as `{}`.",
-                    TOKEN.1
-                )),
-        ])
+        Schema::new(settings::attributes())
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
              delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
@@ -124,12 +66,11 @@ impl Provider for Zoom {
         request: ConfigureRequest<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Engine> {
-        let url = self.setting(request.config, URL, diagnostics);
-        let token = self.setting(request.config, TOKEN, diagnostics);
+        let settings = settings::read(&self.environment, request.config, diagnostics);
         if diagnostics.has_errors() {
             return None;
         }
-        let (Some(url), Some(token)) = (url, token) else {
+        let Some(settings) = settings else {
             return Some(Engine::Unknown);
         };
         let agent = format!(
@@ -137,13 +78,17 @@ impl Provider for Zoom {
             env!("CARGO_PKG_VERSION"),
             request.terraform_version
         );
-        match Client::new(&url, Secret::from(token), &agent) {
+        let Settings {
+            url,
+            token,
+            authorities,
+        } = settings;
+        match Client::with_authorities(&url, token, &agent, &authorities) {
             Ok(client) => Some(Engine::Known(Box::new(Connection::new(client, &url)))),
             Err(error) => {
-                diagnostics.attribute_error(
-                    URL.0,
-                    "The engine's URL cannot be used",
-                    format!("The URL of the engine is not one that can be connected to: {error}."),
+                diagnostics.error(
+                    "The engine cannot be connected to",
+                    format!("Neither request was sent nor answer awaited: {error}. Check `engine_url` and `engine_ca_file`."),
                 );
                 None
             }

@@ -56,7 +56,14 @@ impl<S: Kept> ResourceWithModifyPlan<Engine> for Catalog<S> {
             && S::KIND == engine_api::Kind::Source
             && !response.diagnostics.has_errors()
         {
-            let change = (request.prior, request.config, &response.plan);
+            let applied = request.private.get(&APPLIED);
+            let stored = request.prior.and_then(|prior| prior.get(FINGERPRINT).as_str());
+            let change = trial::Change {
+                prior: request.prior,
+                config: request.config,
+                plan: &response.plan,
+                drifted: applied.is_some() && applied.as_deref() != stored,
+            };
             trial::try_out(connection, self.attributes(), change, &mut response.diagnostics).await;
         }
     }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use engine_api::{Code, client::Error};
 use serde_json::{Map, Value as Json, json};
-use tfplug::{diagnostics::Diagnostics, schema::Attribute, value::Value};
+use tfplug::{
+    diagnostics::{Diagnostic, Diagnostics, Severity},
+    schema::Attribute,
+    value::Value,
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -65,22 +69,42 @@ fn question(prior: Option<&Value>, config: &Value, plan: &Value) -> Option<Json>
     Some(question)
 }
 
+/// A change to a source, as it is planned.
+pub(super) struct Change<'a> {
+    pub(super) prior: Option<&'a Value>,
+    pub(super) config: &'a Value,
+    pub(super) plan: &'a Value,
+    /// Whether somebody changed the secret at the engine since Terraform last did.
+    pub(super) drifted: bool,
+}
+
 /// Asks the engine to try out at Zoom what a plan changes about a source's credentials. What Zoom refuses is an error
-/// at its attribute. Where nobody can tell now, it is a warning, and the apply finds out.
+/// at its attribute. Where nobody can tell now, it is a warning, and the apply finds out. It is one, too, where the plan
+/// is there to show that somebody changed the secret at the engine: that must not be hidden behind an error.
 pub(super) async fn try_out(
     connection: &Connection,
     attributes: &[Attribute],
-    (prior, config, plan): (Option<&Value>, &Value, &Value),
+    change: Change<'_>,
     diagnostics: &mut Diagnostics,
 ) {
+    let Change {
+        prior,
+        config,
+        plan,
+        drifted,
+    } = change;
     let Some(question) = question(prior, config, plan) else {
         return;
     };
     let why = match timeout(LONGEST, connection.client().try_source(&question)).await {
         Ok(Ok(())) => return,
         Ok(Err(Error::Problem(refused))) if refused.code().is_some_and(is_verdict) => {
+            let mut told = Diagnostics::new();
             let error = Error::Problem(refused);
-            problem::report(&error, "try out the source", attributes, config, diagnostics);
+            problem::report(&error, "try out the source", attributes, config, &mut told);
+            for diagnostic in told {
+                diagnostics.push(if drifted { of_drift(diagnostic) } else { diagnostic });
+            }
             return;
         }
         Ok(Err(error)) => problem::sentence("", &error.to_string()),
@@ -92,6 +116,16 @@ pub(super) async fn try_out(
             "{why} The plan can be applied all the same: the engine checks them at Zoom before it takes them."
         ),
     );
+}
+
+/// Makes a warning of what Zoom refuses about a secret that somebody has replaced at the engine.
+fn of_drift(mut diagnostic: Diagnostic) -> Diagnostic {
+    diagnostic.severity = Severity::Warning;
+    diagnostic.detail.push_str(
+        "\n\nThe secret was changed at the engine, outside of Terraform, and Zoom refuses the one that is configured here. \
+         Where it was rotated in Zoom, put the new one into the configuration. This plan cannot be applied as it is.",
+    );
+    diagnostic
 }
 
 /// Whether an answer is about the credentials, and not about whether they could be tried out just now.

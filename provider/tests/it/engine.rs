@@ -17,6 +17,8 @@ use axum::{
 };
 use engine_api::{AlarmChannelSpec, Code, DestinationSpec, Problem, SourceSpec, Spec};
 use serde_json::{Value as Json, json};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 pub(crate) const TOKEN: &str = "engine-token-marker";
 
@@ -43,6 +45,10 @@ pub(crate) struct Catalog {
     pub(crate) away: bool,
     pub(crate) objects: BTreeMap<String, Stored>,
     pub(crate) requests: Vec<String>,
+    /// The headers of the last request.
+    pub(crate) headers: HeaderMap,
+    /// What stands before the engine answers these to the next requests, each a status and what to wait.
+    pub(crate) faults: Vec<(u16, Option<&'static str>)>,
     by_key: BTreeMap<String, String>,
     made: u128,
 }
@@ -56,18 +62,43 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts on a port of its own, on a thread of its own.
     pub(crate) fn start() -> Self {
+        Self::start_behind(None)
+    }
+
+    /// Starts with a certificate that nobody knows but who has the PEM that is returned with it.
+    pub(crate) fn start_with_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let engine = Self::start_behind(Some(TlsAcceptor::from(Arc::new(config))));
+        (engine, made.cert.pem())
+    }
+
+    fn start_behind(tls: Option<TlsAcceptor>) -> Self {
         let catalog = Arc::new(Mutex::new(Catalog {
             engine_id: "eng_one".to_owned(),
             troubles: Vec::new(),
             away: false,
             objects: BTreeMap::new(),
             requests: Vec::new(),
+            headers: HeaderMap::new(),
+            faults: Vec::new(),
             by_key: BTreeMap::new(),
             made: 0,
         }));
         let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = match tls {
+            Some(_) => format!("https://localhost:{port}"),
+            None => format!("http://127.0.0.1:{port}"),
+        };
         let app = Router::new().fallback(handle).with_state(Arc::clone(&catalog));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,7 +107,10 @@ impl Engine {
                 .unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, app).await.unwrap();
+                match tls {
+                    Some(acceptor) => axum::serve(Tls { listener, acceptor }, app).await.unwrap(),
+                    None => axum::serve(listener, app).await.unwrap(),
+                }
             });
         });
         Self { url, catalog }
@@ -105,6 +139,30 @@ impl Engine {
     }
 }
 
+/// Takes connections with TLS, and drops those that want none or do not trust us.
+struct Tls {
+    listener: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 async fn handle(
     State(catalog): State<Arc<Mutex<Catalog>>>,
     method: Method,
@@ -114,6 +172,15 @@ async fn handle(
 ) -> Response {
     let mut catalog = catalog.lock().unwrap();
     catalog.requests.push(format!("{method} {}", uri.path()));
+    catalog.headers = headers.clone();
+    if !catalog.faults.is_empty() {
+        let (status, wait) = catalog.faults.remove(0);
+        let status = StatusCode::from_u16(status).unwrap();
+        return match wait {
+            Some(wait) => (status, [("retry-after", wait)], "a proxy's page").into_response(),
+            None => (status, "a proxy's page").into_response(),
+        };
+    }
     let header = |name: &str| {
         headers
             .get(name)

@@ -288,7 +288,7 @@ fn a_kind_of_authorization_that_is_not_known_yet_is_no_mistake() {
 #[test]
 fn an_engine_that_is_away_or_refuses_the_token_is_said_plainly() {
     let engine = Engine::start();
-    let terraform = Terraform::new(&engine);
+    let mut terraform = Terraform::new(&engine);
     terraform.write(&format!(
         "provider \"zoom\" {{\n  engine_token = \"another\"\n}}\n{SOURCE}"
     ));
@@ -300,5 +300,6 @@ fn an_engine_that_is_away_or_refuses_the_token_is_said_plainly() {
     terraform.write(&format!(
         "provider \"zoom\" {{\n  engine_url = \"\"\n}}\n{SOURCE}"
     ));
+    terraform.set("ZOOM_LOG_ENGINE_URL", "");
     terraform.plan().code(1).says("Set `engine_url`");
 }

@@ -13,3 +13,4 @@ mod schema;
 mod secrets;
 mod terraform;
 mod truth;
+mod way;
