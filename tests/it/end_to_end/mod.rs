@@ -3,6 +3,7 @@
 mod actions;
 mod alarm;
 mod api;
+mod attributes;
 mod backfill;
 mod consent;
 mod consent_faults;
@@ -13,11 +14,14 @@ mod drift;
 mod exactly_once;
 mod examples;
 mod faults;
+mod fuzz;
 mod import;
+mod interrupt;
 mod labels;
 mod lifecycle;
 mod query;
 mod refusals;
+mod release;
 mod secrets;
 
 use std::time::Duration;
