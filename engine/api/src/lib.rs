@@ -26,6 +26,7 @@ mod source;
 mod spec;
 mod spelled;
 mod status;
+mod token;
 mod view;
 
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
@@ -35,7 +36,7 @@ pub use destination::{
     BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
-pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId};
+pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId, TokenId};
 pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;
@@ -46,4 +47,5 @@ pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
     FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
 };
+pub use token::{NewToken, RenewRequest, Scope, TokenRequest, TokenView};
 pub use view::{CompareRequest, CompareResult, EngineView, Items, View};

@@ -56,6 +56,10 @@ codes! {
     AddressRefused = "address_refused", 422, "The address is not allowed";
     /// The bearer token is missing or wrong.
     Unauthorized = "unauthorized", 401, "The token is missing or wrong";
+    /// The token may not do this.
+    InsufficientScope = "insufficient_scope", 403, "The token's scope is not enough";
+    /// Too many wrong tokens came from one address.
+    TooManyFailures = "too_many_failures", 429, "Too many wrong tokens came from this address";
     /// No such object or route.
     NotFound = "not_found", 404, "Not found";
     /// The route does not know the method.

@@ -7,14 +7,16 @@
 //! kinds is in `resource`. `declare` makes a stored object of a spec and its secrets.
 //!
 //! What holds:
-//! * Every route needs the token, but for the four of probes and documents, and the two pages of a consent: those are for
-//!   people without the token, and take nothing that Zoom did not give to the browser that they were begun in.
+//! * Every route names the scope that a token needs for it, but for the four of probes and documents, and the two pages of
+//!   a consent: those are for people without a token, and take nothing that Zoom did not give to the browser that they
+//!   were begun in.
 //! * No body, no query and no secret is logged or echoed. What a store or a vault says inside is logged under the
 //!   request's id; the caller gets the code and what to do.
 //! * An object is stored after everything about it was checked, or not at all.
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
+mod access;
 mod backfills;
 mod body;
 mod consent;
@@ -32,8 +34,11 @@ mod serve;
 mod sources;
 mod status;
 mod table;
+mod table_tokens;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod tokens;
 mod zoom_check;
 
 use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
@@ -42,6 +47,7 @@ use async_trait::async_trait;
 use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
+use self::throttle::Throttle;
 pub use self::{route::router, serve::serve};
 use crate::{
     clock::Clock,
@@ -69,7 +75,7 @@ pub struct Parts {
     pub telemetry: Telemetry,
     /// Whose egress rule judges the URLs in specs.
     pub http: Http,
-    /// The token that callers must show.
+    /// The admin token, which may do everything.
     pub token: Secret,
     /// What `/v1/engine` shows.
     pub engine: EngineView,
@@ -98,6 +104,8 @@ pub struct Limits {
     pub daily_request_budget: u32,
     /// Knows the labels that events can have.
     pub labeller: Labeller,
+    /// Whether the admin token is refused while there is another token with the scope `admin`.
+    pub admin_token_only_bootstraps: bool,
 }
 
 impl From<&Config> for Limits {
@@ -108,6 +116,7 @@ impl From<&Config> for Limits {
             shutdown_deadline: config.server.shutdown_deadline,
             daily_request_budget: config.zoom.daily_request_budget,
             labeller: config.labels.labeller.clone(),
+            admin_token_only_bootstraps: config.auth.admin_token_only_bootstraps,
         }
     }
 }
@@ -175,6 +184,7 @@ pub struct Api {
 struct Inner {
     parts: Parts,
     turns: Semaphore,
+    throttle: Throttle,
 }
 
 impl Api {
@@ -184,8 +194,13 @@ impl Api {
             inner: Arc::new(Inner {
                 parts,
                 turns: Semaphore::new(PARALLEL_REQUESTS),
+                throttle: Throttle::default(),
             }),
         }
+    }
+
+    fn throttle(&self) -> &Throttle {
+        &self.inner.throttle
     }
 }
 

@@ -93,6 +93,12 @@ pub const KEYS: &[Key] = &[
         "The file with the admin token; made where it does not exist.",
     ),
     key(
+        "auth.admin_token_only_bootstraps",
+        Boolean,
+        "false",
+        "Whether the admin token is refused while there is a token with the scope `admin`.",
+    ),
+    key(
         "vault.key_file",
         Text,
         "vault.key",

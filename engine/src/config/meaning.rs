@@ -37,9 +37,11 @@ pub(super) fn read(
     reader.data_dir = data_dir.clone().unwrap_or_default();
 
     let server = server(&mut reader);
-    let auth = reader
-        .path("auth.admin_token_file")
-        .map(|admin_token_file| Auth { admin_token_file });
+    let only_bootstraps = reader.boolean("auth.admin_token_only_bootstraps");
+    let auth = reader.path("auth.admin_token_file").map(|file| Auth {
+        admin_token_file: file,
+        admin_token_only_bootstraps: only_bootstraps,
+    });
     let vault = vault(&mut reader);
     let store = store(&mut reader);
     let egress = egress(&mut reader);

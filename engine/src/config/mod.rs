@@ -80,6 +80,8 @@ pub struct Server {
 pub struct Auth {
     /// The file with the admin token.
     pub admin_token_file: PathBuf,
+    /// Whether that token is refused while there is another one with the scope `admin`.
+    pub admin_token_only_bootstraps: bool,
 }
 
 /// Secrets.

@@ -20,7 +20,7 @@ const STEP: u32 = 500;
 /// How often it is looked whether there is something to forget.
 const BEAT: Duration = Duration::from_mins(10);
 
-/// Drops segments and days that Zoom has forgotten, removes notices that are done, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done and tokens that ended, and gives free pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,
@@ -50,8 +50,9 @@ impl RetentionWorker {
         }
         self.store.forget_old_days(now).await?;
         let notices = self.store.drop_finished_notices(now).await?;
+        let tokens = self.store.forget_ended_tokens(now).await?;
         let more_pages = self.store.vacuum().await?;
-        let more = dropped == STEP as usize || notices > 0 || more_pages;
+        let more = dropped == STEP as usize || notices > 0 || tokens > 0 || more_pages;
         Ok(if more {
             Next::Again
         } else {

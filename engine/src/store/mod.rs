@@ -33,6 +33,7 @@ pub mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+pub mod tokens;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@
 //! ```
 
 mod error;
+mod tokens;
 
 use std::time::Duration;
 

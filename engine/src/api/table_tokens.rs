@@ -1,0 +1,81 @@
+//! The routes of tokens, as a part of the one table.
+
+use axum::{
+    http::{Method, StatusCode},
+    routing::{delete, get, post},
+};
+use engine_api::{Code, Items, NewToken, RenewRequest, Scope, TokenRequest, TokenView};
+
+use super::{
+    route::{Route, parameter},
+    table::{AFTER, ID, LIMIT},
+    tokens,
+};
+
+/// Tokens: what each may do is said by the tokens themselves, so most of these are open to any of them.
+pub(super) fn of_tokens() -> Vec<Route> {
+    const ALL: &str = "/v1/tokens";
+    const ONE: &str = "/v1/tokens/{id}";
+    let new = |method, path: &str, operation: &str, summary: &str, handler| {
+        Route::new(method, path, "tokens", operation, summary, handler)
+    };
+    let location = parameter::<String>("header", "Location", "The token's path.");
+    vec![
+        new(
+            Method::GET,
+            ALL,
+            "list_tokens",
+            "List all tokens, in the order of their ids; ended ones for 30 days",
+            || get(tokens::list),
+        )
+        .needs(Scope::Admin)
+        .with(&[AFTER, LIMIT])
+        .answers::<Items<TokenView>>(StatusCode::OK, "One page.")
+        .refuses(&[Code::MalformedRequest]),
+        new(
+            Method::POST,
+            ALL,
+            "create_token",
+            "Make a token; without the scope `admin`, one of at most the own scope that ends with the own token",
+            || post(tokens::create),
+        )
+        .needs(Scope::Read)
+        .takes::<TokenRequest>()
+        .answers::<NewToken>(StatusCode::CREATED, "The token, and the only time that its text is shown.")
+        .heading(&[location])
+        .refuses(&[Code::InvalidSpec]),
+        new(
+            Method::GET,
+            ONE,
+            "get_token",
+            "Show one token: with the scope `admin` any, else the own one and those that it made",
+            || get(tokens::get),
+        )
+        .with(&[ID])
+        .answers::<TokenView>(StatusCode::OK, "The token without its text.")
+        .refuses(&[Code::NotFound]),
+        new(
+            Method::DELETE,
+            ONE,
+            "revoke_token",
+            "Revoke one token and all that it made: with the scope `admin` any, else the own one and those that it made",
+            || delete(tokens::revoke),
+        )
+        .needs(Scope::Read)
+        .with(&[ID])
+        .answers_empty(StatusCode::NO_CONTENT, "The next request with it is refused.")
+        .refuses(&[Code::NotFound]),
+        new(
+            Method::POST,
+            "/v1/tokens/{id}/renew",
+            "renew_token",
+            "Let one token last longer: with the scope `admin` any, else one that the own one made",
+            || post(tokens::renew),
+        )
+        .needs(Scope::Read)
+        .with(&[ID])
+        .takes::<RenewRequest>()
+        .answers::<TokenView>(StatusCode::OK, "The token with its new end.")
+        .refuses(&[Code::NotFound, Code::InvalidSpec]),
+    ]
+}
