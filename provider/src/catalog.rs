@@ -319,6 +319,7 @@ impl<S: Spec> ResourceWithModifyPlan<Engine> for Catalog<S> {
         let known = Known {
             attributes: self.attributes(),
             version: self.version,
+            address: S::ADDRESS,
             prior,
             config: request.config,
             plan: &response.plan,

@@ -41,7 +41,7 @@ pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;
 pub use source::{Authorization, Cloud, DropOffAlarm, SourceSpec};
-pub use spec::{Kind, SecretField, Spec, Violation};
+pub use spec::{Kind, SecretField, Spec, Violation, same_origin};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,

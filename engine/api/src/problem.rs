@@ -46,6 +46,8 @@ codes! {
     UnknownReference = "unknown_reference", 422, "The spec names an object that does not exist";
     /// A secret that the object cannot work without is neither given nor stored.
     MissingSecret = "missing_secret", 422, "A secret is missing";
+    /// The address changed, and a secret that was stored for the old one was not sent again.
+    SecretNotResent = "secret_not_resent", 422, "A new address needs its secrets again";
     /// A secret reference names a place that the engine's configuration does not allow.
     SecretRefRefused = "secret_ref_refused", 422, "The secret reference is not allowed";
     /// A secret reference names a place that cannot be read.

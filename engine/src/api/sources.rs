@@ -17,7 +17,7 @@ pub(super) async fn check(
     let found = api.store.object_with_secrets(Kind::Source, &id).await?;
     let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
     let spec: SourceSpec = declare::parse(&object)?;
-    let secrets = secrets::merge(&api, &id, &spec, &stored).await?;
+    let secrets = secrets::merge(&api, &id, &spec, None, &stored).await?;
     let secret = secrets.secret("client_secret").ok_or_else(|| {
         Failure::at(
             Code::MissingSecret,

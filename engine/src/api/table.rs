@@ -130,6 +130,7 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         Code::InvalidSpec,
         Code::UnknownReference,
         Code::MissingSecret,
+        Code::SecretNotResent,
         Code::SecretRefRefused,
         Code::SecretRefUnreadable,
         Code::PathRefused,

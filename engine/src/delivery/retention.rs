@@ -20,7 +20,8 @@ const STEP: u32 = 500;
 /// How often it is looked whether there is something to forget.
 const BEAT: Duration = Duration::from_mins(10);
 
-/// Drops segments and days that Zoom has forgotten, removes notices that are done and tokens that ended, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done and tokens that ended, and gives free
+/// pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,
