@@ -16,6 +16,7 @@
 //! | [`judge`] | the engine's own rules at plan time, where unknown values allow it |
 //! | [`problem`] | errors of the engine as diagnostics at their attributes |
 //! | [`status`], [`engine`] | the data sources |
+//! | [`token`] | the ephemeral resource |
 
 pub mod about;
 pub mod catalog;
@@ -27,5 +28,6 @@ pub mod provider;
 pub mod schema;
 pub mod secrets;
 pub mod status;
+pub mod token;
 
 pub use provider::Zoom;

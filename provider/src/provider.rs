@@ -12,7 +12,7 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource};
+use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource, token::EngineToken};
 
 const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
 const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
@@ -174,6 +174,7 @@ impl Provider for Zoom {
         kept::<AlarmChannelSpec>(offers, "zoom_log_alarm_channel", "secrets_version");
         offers.data_source(EngineSource);
         offers.data_source(SourceStatusSource);
+        offers.ephemeral(EngineToken).with_renew().with_close();
     }
 }
 

@@ -253,6 +253,10 @@ async fn everything_in_the_schema_has_an_example_and_a_page_and_nothing_else_has
     let kinds = BTreeMap::from([
         ("resource_schemas", ("resources", "resource.tf")),
         ("data_source_schemas", ("data-sources", "data-source.tf")),
+        (
+            "ephemeral_resource_schemas",
+            ("ephemeral-resources", "ephemeral-resource.tf"),
+        ),
     ]);
     for (member, (kind, file)) in kinds {
         let names: BTreeSet<String> = ours[member].as_object().unwrap().keys().cloned().collect();

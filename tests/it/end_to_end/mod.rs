@@ -17,6 +17,7 @@ mod labels;
 mod lifecycle;
 mod refusals;
 mod secrets;
+mod tokens;
 
 use std::time::Duration;
 
