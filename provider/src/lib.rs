@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`provider`] | the provider's configuration, and the client it makes |
+//! | `identity` | how the provider comes by its token |
 //! | [`schema`] | JSON Schema to Terraform schema |
 //! | [`about`] | what the pages of the resources say beside what the specs say of themselves |
 //! | [`json`] | values to JSON and back |
@@ -21,6 +22,7 @@
 pub mod about;
 pub mod catalog;
 pub mod engine;
+mod identity;
 pub mod json;
 pub mod judge;
 pub mod problem;

@@ -12,10 +12,15 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource, token::EngineToken};
+use crate::{
+    catalog::Catalog,
+    engine::EngineSource,
+    identity::{self, Found, Settings, TOKEN},
+    status::SourceStatusSource,
+    token::EngineToken,
+};
 
 const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
-const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
 
 /// Reads a variable of the environment; a test brings its own.
 type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -115,19 +120,11 @@ impl Provider for Zoom {
     type Model = Value;
 
     fn schema(&self) -> Schema {
-        Schema::new([
-            Attribute::string(URL.0).describe(format!(
-                "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment, as `{}`.",
-                URL.1
-            )),
-            Attribute::string(TOKEN.0)
-                .sensitive()
-                .describe(format!(
-                    "The token for the engine's API; the engine prints the path of its admin token when it starts. \
-                     Needed here or in the environment, as `{}`.",
-                    TOKEN.1
-                )),
-        ])
+        let url = Attribute::string(URL.0).describe(format!(
+            "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment, as `{}`.",
+            URL.1
+        ));
+        Schema::new([url].into_iter().chain(identity::attributes()))
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
              delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
@@ -143,11 +140,10 @@ impl Provider for Zoom {
         diagnostics: &mut Diagnostics,
     ) -> Option<Engine> {
         let url = self.setting(request.config, URL, diagnostics);
-        let token = self.setting(request.config, TOKEN, diagnostics);
         if diagnostics.has_errors() {
             return None;
         }
-        let (Some(url), Some(token)) = (url, token) else {
+        let Some(url) = url else {
             return Some(Engine::Unknown);
         };
         let agent = format!(
@@ -155,8 +151,18 @@ impl Provider for Zoom {
             env!("CARGO_PKG_VERSION"),
             request.terraform_version
         );
-        match Client::new(&url, Secret::from(token), &agent) {
-            Ok(client) => Some(Engine::Known(client)),
+        match Client::new(&url, Secret::default(), &agent) {
+            Ok(client) => {
+                let settings = Settings {
+                    config: request.config,
+                    environment: &*self.environment,
+                };
+                match settings.token(&client, &url, diagnostics).await {
+                    Found::Token(token) => Some(Engine::Known(client.with_token(token))),
+                    Found::Unknown => Some(Engine::Unknown),
+                    Found::Failed => None,
+                }
+            }
             Err(error) => {
                 diagnostics.attribute_error(
                     URL.0,

@@ -47,5 +47,7 @@ pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
     FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
 };
-pub use token::{NewToken, RenewRequest, Scope, TokenRequest, TokenView};
+pub use token::{
+    ExchangeRequest, ExchangedToken, Identity, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
+};
 pub use view::{CompareRequest, CompareResult, EngineView, Items, View};

@@ -60,6 +60,10 @@ codes! {
     Unauthorized = "unauthorized", 401, "The token is missing or wrong";
     /// The token may not do this.
     InsufficientScope = "insufficient_scope", 403, "The token's scope is not enough";
+    /// The workload's identity is not one that the engine trusts.
+    IdentityRefused = "identity_refused", 401, "The workload's identity is not trusted";
+    /// The keys of a trusted issuer cannot be had.
+    IssuerUnavailable = "issuer_unavailable", 503, "The issuer of the identity cannot be asked";
     /// Too many wrong tokens came from one address.
     TooManyFailures = "too_many_failures", 429, "Too many wrong tokens came from this address";
     /// No such object or route.

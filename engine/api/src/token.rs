@@ -137,6 +137,9 @@ pub struct TokenView {
     /// The token that made it; absent where the admin token did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<TokenId>,
+    /// The workload that it was given to; absent where it was made with another token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// When it ends by itself; absent where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -146,6 +149,55 @@ pub struct TokenView {
     /// When it was revoked; absent where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+}
+
+/// A workload, as the platform that it runs on knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The platform.
+    pub issuer: String,
+    /// The platform's name for the workload.
+    pub subject: String,
+}
+
+/// Asks for a token in exchange for what a platform says of a workload. The members are those of RFC 8693, as JSON.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRequest {
+    /// The JSON Web Token that the platform gave to the workload.
+    #[schemars(extend("writeOnly" = true))]
+    pub subject_token: Secret,
+    /// What the token has to be good for; as much as the engine's rules give, where it is left out.
+    #[serde(default)]
+    pub scope: Option<Scope>,
+    /// How long it is wanted for, such as `10m`; as long as the engine's rules give, where it is left out.
+    #[serde(default)]
+    pub ttl: Option<HumanDuration>,
+}
+
+impl ExchangeRequest {
+    /// What is wrong with it.
+    pub fn validate(&self) -> Vec<Violation> {
+        self.ttl.as_ref().and_then(check_ttl).into_iter().collect()
+    }
+}
+
+/// What is given in exchange: a short-lived token. The members are those of RFC 8693, and the token's id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExchangedToken {
+    /// The text to send as `Authorization: Bearer …`. The engine keeps only a digest of it.
+    #[serde(serialize_with = "shown_once")]
+    pub access_token: Secret,
+    /// Always `urn:ietf:params:oauth:token-type:access_token`.
+    pub issued_token_type: String,
+    /// Always `Bearer`.
+    pub token_type: String,
+    /// In how many seconds it ends.
+    pub expires_in: u64,
+    /// What it may do.
+    pub scope: Scope,
+    /// Its id, under which it is listed, and can be revoked.
+    pub id: TokenId,
 }
 
 /// A token that was made just now: the only time that its text is shown.

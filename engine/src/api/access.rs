@@ -112,18 +112,27 @@ async fn live(api: &Api, row: TokenRow) -> Result<Caller, Failure> {
     })
 }
 
-async fn admin(api: &Api, shown: &Secret, peer: Option<Peer>) -> Result<Caller, Failure> {
-    if let Some(wait) = peer.and_then(|peer| api.throttle().wait(peer.0, api.clock.monotonic())) {
-        return Err(Failure::new(
-            Code::TooManyFailures,
-            "too many wrong tokens came from this address: wait, and then send the right one",
-        )
-        .retry_after(wait));
+/// Refuses what comes from an address that sent too many wrong tokens.
+pub(super) fn not_throttled(api: &Api, address: Option<IpAddr>) -> Result<(), Failure> {
+    let wait = address.and_then(|address| api.throttle().wait(address, api.clock.monotonic()));
+    wait.map_or(Ok(()), |wait| {
+        let detail = "too many wrong tokens came from this address: wait, and then send the right one";
+        Err(Failure::new(Code::TooManyFailures, detail).retry_after(wait))
+    })
+}
+
+/// Notes that an address sent a wrong token.
+pub(super) fn note_failure(api: &Api, address: Option<IpAddr>) {
+    if let Some(address) = address {
+        api.throttle().failed(address, api.clock.monotonic());
     }
+}
+
+async fn admin(api: &Api, shown: &Secret, peer: Option<Peer>) -> Result<Caller, Failure> {
+    let address = peer.map(|peer| peer.0);
+    not_throttled(api, address)?;
     if !api.vault.equal(shown, &api.token) {
-        if let Some(peer) = peer {
-            api.throttle().failed(peer.0, api.clock.monotonic());
-        }
+        note_failure(api, address);
         return Err(Failure::new(
             Code::Unauthorized,
             "the token is not one of this engine's: the admin token is in the file that `auth.admin_token_file` names",

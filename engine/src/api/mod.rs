@@ -25,6 +25,7 @@ mod declare;
 mod engine;
 mod failure;
 mod guard;
+mod identity;
 mod objects;
 mod openapi;
 mod resource;
@@ -47,11 +48,11 @@ use async_trait::async_trait;
 use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
-use self::throttle::Throttle;
+use self::{identity::Identities, throttle::Throttle};
 pub use self::{route::router, serve::serve};
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Issuer},
     credential::{Accepted, Departure},
     http::Http,
     store::{Store, catalog::SealedSecret},
@@ -106,6 +107,8 @@ pub struct Limits {
     pub labeller: Labeller,
     /// Whether the admin token is refused while there is another token with the scope `admin`.
     pub admin_token_only_bootstraps: bool,
+    /// Whose word about a workload is taken.
+    pub issuers: Vec<Issuer>,
 }
 
 impl From<&Config> for Limits {
@@ -117,6 +120,7 @@ impl From<&Config> for Limits {
             daily_request_budget: config.zoom.daily_request_budget,
             labeller: config.labels.labeller.clone(),
             admin_token_only_bootstraps: config.auth.admin_token_only_bootstraps,
+            issuers: config.auth.issuers.clone(),
         }
     }
 }
@@ -185,18 +189,26 @@ struct Inner {
     parts: Parts,
     turns: Semaphore,
     throttle: Throttle,
+    identities: Identities,
 }
 
 impl Api {
     /// Prepares the API; nothing is listened to yet.
     pub fn new(parts: Parts) -> Self {
+        let issuers = parts.limits.issuers.clone();
+        let identities = Identities::new(issuers, parts.http.clone(), parts.clock.clone());
         Self {
             inner: Arc::new(Inner {
                 parts,
                 turns: Semaphore::new(PARALLEL_REQUESTS),
                 throttle: Throttle::default(),
+                identities,
             }),
         }
+    }
+
+    fn identities(&self) -> &Identities {
+        &self.inner.identities
     }
 
     fn throttle(&self) -> &Throttle {

@@ -4,7 +4,9 @@ use axum::{
     http::{Method, StatusCode},
     routing::{delete, get, post},
 };
-use engine_api::{Code, Items, NewToken, RenewRequest, Scope, TokenRequest, TokenView};
+use engine_api::{
+    Code, ExchangeRequest, ExchangedToken, Items, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
+};
 
 use super::{
     route::{Route, parameter},
@@ -44,6 +46,24 @@ pub(super) fn of_tokens() -> Vec<Route> {
         .answers::<NewToken>(StatusCode::CREATED, "The token, and the only time that its text is shown.")
         .heading(&[location])
         .refuses(&[Code::InvalidSpec]),
+        new(
+            Method::POST,
+            "/v1/tokens/exchange",
+            "exchange_token",
+            "Get a short-lived token for what a platform says of a workload, by the rules of `auth.issuers`",
+            || post(tokens::exchange),
+        )
+        .open()
+        .takes::<ExchangeRequest>()
+        .answers::<ExchangedToken>(StatusCode::OK, "The token, and the only time that its text is shown.")
+        .refuses(&[
+            Code::InvalidSpec,
+            Code::IdentityRefused,
+            Code::InsufficientScope,
+            Code::IssuerUnavailable,
+            Code::TooManyFailures,
+            Code::StoreUnavailable,
+        ]),
         new(
             Method::GET,
             ONE,

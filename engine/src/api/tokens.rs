@@ -9,14 +9,17 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use engine_api::{Code, Items, NewToken, RenewRequest, Scope, TokenId, TokenRequest, TokenView};
-use jiff::Timestamp;
+use engine_api::{
+    Code, ExchangeRequest, ExchangedToken, Identity, Items, NewToken, RenewRequest, Scope, TokenId,
+    TokenRequest, TokenView,
+};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tracing::info;
 
 use super::{
     Api,
-    access::Caller,
+    access::{self, Caller, Peer},
     body::{Json, Query},
     failure::{Breach, Failure},
     objects::page_length,
@@ -58,28 +61,84 @@ pub(super) async fn create(
         breaches.push(Breach::new(Code::InvalidSpec, "scope", detail));
     }
     Failure::all(breaches)?;
-    let made = issue(
-        &api,
-        &caller,
-        request.name.clone(),
-        request.scope,
-        request.end(now),
-    )
-    .await?;
+    let expires_at = end(&caller, request.end(now));
+    let wanted = Wanted {
+        name: request.name,
+        scope: request.scope,
+        created_by: caller.token,
+        identity: None,
+        expires_at,
+    };
+    let made = issue(&api, wanted).await?;
     let mut headers = HeaderMap::new();
     let path = format!("/v1/tokens/{}", made.view.id);
     headers.extend(HeaderValue::try_from(path).ok().map(|path| (LOCATION, path)));
     Ok((StatusCode::CREATED, headers, Answer(made)).into_response())
 }
 
-/// Makes a token for a caller; it ends with the caller's own at the latest.
-async fn issue(
-    api: &Api,
-    caller: &Caller,
+/// Lets a workload in by what its platform says of it.
+pub(super) async fn exchange(
+    State(api): State<Api>,
+    peer: Option<Extension<Peer>>,
+    body: Json<ExchangeRequest>,
+) -> Result<Answer<ExchangedToken>, Failure> {
+    let request = body.value;
+    Failure::all(request.validate().into_iter().map(Breach::from).collect())?;
+    let address = peer.map(|Extension(Peer(address))| address);
+    access::not_throttled(&api, address)?;
+    let now = api.clock.now();
+    let admitted = api
+        .identities()
+        .admit(&request.subject_token, request.scope, now)
+        .await
+        .inspect_err(|failure| {
+            if failure.problem.code() == Some(Code::IdentityRefused) {
+                access::note_failure(&api, address);
+            }
+        })?;
+    let rule = admitted.rule;
+    let ttl = request
+        .ttl
+        .map_or(rule.max_ttl, |ttl| ttl.get().min(rule.max_ttl));
+    let end = now.saturating_add(SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX));
+    let wanted = Wanted {
+        name: rule.name.clone(),
+        scope: request.scope.unwrap_or(rule.scope),
+        created_by: None,
+        identity: Some(Identity {
+            issuer: rule.issuer.clone(),
+            subject: admitted.subject,
+        }),
+        expires_at: Some(end.unwrap_or(Timestamp::MAX)),
+    };
+    let made = issue(&api, wanted).await?;
+    Ok(Answer(ExchangedToken {
+        access_token: made.token,
+        issued_token_type: "urn:ietf:params:oauth:token-type:access_token".to_owned(),
+        token_type: "Bearer".to_owned(),
+        expires_in: ttl.as_secs(),
+        scope: made.view.scope,
+        id: made.view.id,
+    }))
+}
+
+/// What a token is to be.
+struct Wanted {
     name: String,
     scope: Scope,
-    wanted_end: Option<Timestamp>,
-) -> Result<NewToken, Failure> {
+    created_by: Option<TokenId>,
+    identity: Option<Identity>,
+    expires_at: Option<Timestamp>,
+}
+
+async fn issue(api: &Api, wanted: Wanted) -> Result<NewToken, Failure> {
+    let Wanted {
+        name,
+        scope,
+        created_by,
+        identity,
+        expires_at,
+    } = wanted;
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::internal(error.to_string()))?;
     let id = TokenId::from_bytes(bytes);
@@ -89,8 +148,9 @@ async fn issue(
         name,
         scope,
         created_at: api.clock.now(),
-        created_by: caller.token.clone(),
-        expires_at: end(caller, wanted_end),
+        created_by,
+        identity,
+        expires_at,
         last_used_at: None,
         revoked_at: None,
     };

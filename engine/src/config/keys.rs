@@ -99,6 +99,12 @@ pub const KEYS: &[Key] = &[
         "Whether the admin token is refused while there is a token with the scope `admin`.",
     ),
     key(
+        "auth.issuers",
+        Tables,
+        "",
+        "Whose word about a workload is taken, and what it is good for: `name`, `issuer`, `audience`, `subjects`, `claims`, `scope`, `max_ttl`.",
+    ),
+    key(
         "vault.key_file",
         Text,
         "vault.key",

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
 
+mod issuers;
 mod keys;
 mod labels;
 mod meaning;
@@ -29,6 +30,7 @@ use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
 
+pub use issuers::{Issuer, safe_for_credentials};
 pub use keys::{ENV_PREFIX, Form, KEYS, Key};
 pub use raw::{Place, RawConfig};
 
@@ -82,6 +84,8 @@ pub struct Auth {
     pub admin_token_file: PathBuf,
     /// Whether that token is refused while there is another one with the scope `admin`.
     pub admin_token_only_bootstraps: bool,
+    /// Whose word about a workload is taken.
+    pub issuers: Vec<Issuer>,
 }
 
 /// Secrets.

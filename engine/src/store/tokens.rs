@@ -1,6 +1,6 @@
 //! Tokens for the API: kept as digests, revoked with all that they made, forgotten some time after their end.
 
-use engine_api::{Scope, TokenId, TokenView};
+use engine_api::{Identity, Scope, TokenId, TokenView};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -38,8 +38,8 @@ impl Store {
     pub async fn add_token(&self, view: &TokenView, digest: &[u8]) -> Result<(), Error> {
         let mut write = self.durable().await?;
         sqlx::query(
-            "INSERT INTO token (id, name, scope, digest, parent_id, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO token (id, name, scope, digest, parent_id, created_at, expires_at, issuer, subject)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .bind(view.id.as_str())
         .bind(&view.name)
@@ -48,6 +48,8 @@ impl Store {
         .bind(view.created_by.as_ref().map(TokenId::as_str))
         .bind(millis(view.created_at))
         .bind(view.expires_at.map(millis))
+        .bind(view.identity.as_ref().map(|identity| &*identity.issuer))
+        .bind(view.identity.as_ref().map(|identity| &*identity.subject))
         .execute(&mut *write)
         .await?;
         Ok(write.commit().await?)
@@ -151,6 +153,8 @@ fn token_row(row: &SqliteRow) -> Result<TokenRow, Error> {
     let id: String = row.try_get("id")?;
     let parent: Option<String> = row.try_get("parent_id")?;
     let scope: String = row.try_get("scope")?;
+    let (issuer, subject): (Option<String>, Option<String>) =
+        (row.try_get("issuer")?, row.try_get("subject")?);
     let read_id = |text: &str| word(text, |text| text.parse::<TokenId>().ok());
     Ok(TokenRow {
         view: TokenView {
@@ -159,6 +163,9 @@ fn token_row(row: &SqliteRow) -> Result<TokenRow, Error> {
             scope: word(&scope, Scope::from_word)?,
             created_at: instant(row.try_get("created_at")?)?,
             created_by: parent.as_deref().map(read_id).transpose()?,
+            identity: issuer
+                .zip(subject)
+                .map(|(issuer, subject)| Identity { issuer, subject }),
             expires_at: maybe_instant(row.try_get("expires_at")?)?,
             last_used_at: maybe_instant(row.try_get("last_used_at")?)?,
             revoked_at: maybe_instant(row.try_get("revoked_at")?)?,
@@ -182,6 +189,7 @@ mod tests {
             scope: Scope::Write,
             created_at: fixture.now(),
             created_by: parent.map(|number| TokenId::from_bytes([number; 16])),
+            identity: None,
             expires_at: expires_in.map(|life| fixture.now() + life),
             last_used_at: None,
             revoked_at: None,

@@ -14,7 +14,11 @@ async fn every_route_wants_the_token_but_for_health_and_the_pages_of_a_consent()
     assert!(paths.len() > 10, "{:?}", paths.keys());
     for (path, operations) in paths {
         let open = ["/healthz", "/readyz", "/openapi.json", "/metrics"];
-        let pages = ["/sources/{id}/authorize", "/oauth/callback"];
+        let pages = [
+            "/sources/{id}/authorize",
+            "/oauth/callback",
+            "/v1/tokens/exchange",
+        ];
         let open = open.contains(&path.as_str()) || pages.contains(&path.as_str());
         for method in operations.as_object().unwrap().keys() {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else {

@@ -12,6 +12,7 @@ mod drift;
 mod exactly_once;
 mod examples;
 mod faults;
+mod identity;
 mod import;
 mod labels;
 mod lifecycle;

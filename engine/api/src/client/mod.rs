@@ -15,6 +15,7 @@
 //! ```
 
 mod error;
+mod identity;
 mod tokens;
 
 use std::time::Duration;
@@ -275,10 +276,11 @@ impl Client {
     ) -> Result<Vec<u8>, Error> {
         let mut pauses = PAUSES.iter();
         loop {
-            let mut request = self
-                .http
-                .request(method.clone(), format!("{}{path}", self.base))
-                .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+            // A workload that is about to get its token has none yet.
+            if !self.token.is_empty() {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
+            }
             for (name, value) in headers {
                 request = request.header(*name, value);
             }

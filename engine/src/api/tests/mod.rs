@@ -1,6 +1,7 @@
 //! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
 
 mod consent;
+mod exchange;
 mod objects;
 mod secrets;
 mod sources;
@@ -223,6 +224,7 @@ impl Stage {
                 daily_request_budget: 1_000,
                 labeller: engine_api::label::Labeller::default(),
                 admin_token_only_bootstraps: false,
+                issuers: Vec::new(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
             consents: Arc::clone(&zoom) as Arc<dyn Consents>,
