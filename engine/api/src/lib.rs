@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod alarm_channel;
+mod audit;
 mod backfill;
 #[cfg(feature = "client")]
 pub mod client;
@@ -30,6 +31,7 @@ mod token;
 mod view;
 
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
+pub use audit::{Actor, ActorKind, AuditEntry, AuditQuery};
 pub use backfill::{BackfillFeed, BackfillRequest, BackfillState, BackfillView};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{

@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header};
-use engine_api::{Code, Scope, Secret, TokenId};
+use engine_api::{Code, Identity, Scope, Secret, TokenId};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -23,6 +23,8 @@ pub(super) struct Caller {
     pub(super) token: Option<TokenId>,
     /// The token's name.
     pub(super) name: String,
+    /// The workload that it was given to.
+    pub(super) identity: Option<Identity>,
     /// What it may do.
     pub(super) scope: Scope,
     /// When it ends.
@@ -107,6 +109,7 @@ async fn live(api: &Api, row: TokenRow) -> Result<Caller, Failure> {
     Ok(Caller {
         token: Some(row.view.id),
         name: row.view.name,
+        identity: row.view.identity,
         scope: row.view.scope,
         expires_at: row.view.expires_at,
     })
@@ -148,6 +151,7 @@ async fn admin(api: &Api, shown: &Secret, peer: Option<Peer>) -> Result<Caller, 
     Ok(Caller {
         token: None,
         name: "admin token".to_owned(),
+        identity: None,
         scope: Scope::Admin,
         expires_at: None,
     })

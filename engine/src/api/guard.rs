@@ -20,6 +20,7 @@ use tracing::{Instrument as _, debug, error, info, info_span};
 use super::{
     Api,
     access::{self, Peer},
+    acting::RequestId,
     failure::Failure,
     route::Route,
 };
@@ -87,10 +88,11 @@ async fn admitted(
 }
 
 /// Finishes every answer, whoever gave it.
-pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn finish(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = api.clock.monotonic();
     let id = request_id(request.headers());
     let method = request.method().clone();
+    request.extensions_mut().insert(RequestId(id.as_str().into()));
     let span = info_span!("request", request_id = id);
 
     let mut response = next.run(request).instrument(span.clone()).await;

@@ -12,11 +12,14 @@
 //!   were begun in.
 //! * No body, no query and no secret is logged or echoed. What a store or a vault says inside is logged under the
 //!   request's id; the caller gets the code and what to do.
+//! * What a handler changes, it changes through `acting::Acting`, and so it is noted in the audit log.
 //! * An object is stored after everything about it was checked, or not at all.
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
 mod access;
+mod acting;
+mod audit;
 mod backfills;
 mod body;
 mod consent;
@@ -35,7 +38,7 @@ mod serve;
 mod sources;
 mod status;
 mod table;
-mod table_tokens;
+mod table_access;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -55,7 +58,7 @@ use crate::{
     config::{Config, Issuer},
     credential::{Accepted, Departure},
     http::Http,
-    store::{Store, catalog::SealedSecret},
+    store::{Store, audit::By, catalog::SealedSecret},
     telemetry::Telemetry,
     vault::Vault,
     zoom::Begun,
@@ -183,6 +186,8 @@ pub struct CheckFault {
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
+    /// The store of the parts, and on whose behalf this handle writes to it.
+    store: Store,
 }
 
 struct Inner {
@@ -198,12 +203,21 @@ impl Api {
         let issuers = parts.limits.issuers.clone();
         let identities = Identities::new(issuers, parts.http.clone(), parts.clock.clone());
         Self {
+            store: parts.store.clone(),
             inner: Arc::new(Inner {
                 parts,
                 turns: Semaphore::new(PARALLEL_REQUESTS),
                 throttle: Throttle::default(),
                 identities,
             }),
+        }
+    }
+
+    /// The same API, whose changes are noted as somebody's.
+    fn acting(&self, by: By) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            store: self.store.acting(by),
         }
     }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use engine_api::{CheckReport, Code, FeedCheck, Kind, SourceSpec, Trouble};
 
-use super::{Api, declare, failure::Failure, resource::ask, secrets};
+use super::{Api, acting::Acting, declare, failure::Failure, resource::ask, secrets};
 
 /// Asks Zoom with the secret that is stored or referred to.
 pub(super) async fn check(
@@ -45,7 +45,7 @@ pub(super) async fn check(
 }
 
 /// Makes the feeds of a source due now.
-pub(super) async fn poll(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
+pub(super) async fn poll(Acting(api): Acting, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     if api.store.object(Kind::Source, &id).await?.is_none() {
         return Err(Failure::absent(Kind::Source));
     }

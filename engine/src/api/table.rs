@@ -17,7 +17,7 @@ use super::{
     Api, backfills, consent, dead_letters, engine, objects,
     resource::Resource,
     route::{Parameter, Route, parameter},
-    sources, status, table_tokens,
+    sources, status, table_access,
 };
 use crate::{credential::CALLBACK_PATH, telemetry::Telemetry};
 
@@ -63,7 +63,8 @@ pub(super) fn table() -> &'static [Route] {
         ));
         table.extend(of_dead_letters());
         table.extend(of_consents());
-        table.extend(table_tokens::of_tokens());
+        table.extend(table_access::of_tokens());
+        table.push(table_access::of_audit());
         table
     });
     &TABLE

@@ -19,7 +19,8 @@ use tracing::info;
 
 use super::{
     Api,
-    access::{self, Caller, Peer},
+    access::{self, Caller},
+    acting::{Acting, Visit},
     body::{Json, Query},
     failure::{Breach, Failure},
     objects::page_length,
@@ -47,7 +48,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Extension(caller): Extension<Caller>,
     body: Json<TokenRequest>,
 ) -> Result<Response, Failure> {
@@ -79,13 +80,12 @@ pub(super) async fn create(
 /// Lets a workload in by what its platform says of it.
 pub(super) async fn exchange(
     State(api): State<Api>,
-    peer: Option<Extension<Peer>>,
+    visit: Visit,
     body: Json<ExchangeRequest>,
 ) -> Result<Answer<ExchangedToken>, Failure> {
     let request = body.value;
     Failure::all(request.validate().into_iter().map(Breach::from).collect())?;
-    let address = peer.map(|Extension(Peer(address))| address);
-    access::not_throttled(&api, address)?;
+    access::not_throttled(&api, visit.address)?;
     let now = api.clock.now();
     let admitted = api
         .identities()
@@ -93,7 +93,7 @@ pub(super) async fn exchange(
         .await
         .inspect_err(|failure| {
             if failure.problem.code() == Some(Code::IdentityRefused) {
-                access::note_failure(&api, address);
+                access::note_failure(&api, visit.address);
             }
         })?;
     let rule = admitted.rule;
@@ -101,17 +101,19 @@ pub(super) async fn exchange(
         .ttl
         .map_or(rule.max_ttl, |ttl| ttl.get().min(rule.max_ttl));
     let end = now.saturating_add(SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX));
+    let identity = Identity {
+        issuer: rule.issuer.clone(),
+        subject: admitted.subject,
+    };
+    let acting = api.acting(visit.by_workload(&rule.name, identity.clone()));
     let wanted = Wanted {
         name: rule.name.clone(),
         scope: request.scope.unwrap_or(rule.scope),
         created_by: None,
-        identity: Some(Identity {
-            issuer: rule.issuer.clone(),
-            subject: admitted.subject,
-        }),
+        identity: Some(identity),
         expires_at: Some(end.unwrap_or(Timestamp::MAX)),
     };
-    let made = issue(&api, wanted).await?;
+    let made = issue(&acting, wanted).await?;
     Ok(Answer(ExchangedToken {
         access_token: made.token,
         issued_token_type: "urn:ietf:params:oauth:token-type:access_token".to_owned(),
@@ -171,7 +173,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn renew(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Json<RenewRequest>,
@@ -197,7 +199,7 @@ pub(super) async fn renew(
 }
 
 pub(super) async fn revoke(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failure> {

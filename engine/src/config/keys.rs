@@ -135,6 +135,12 @@ pub const KEYS: &[Key] = &[
         "How long delivered events can be replayed.",
     ),
     key(
+        "store.audit_retention",
+        Text,
+        "400d",
+        "How long entries of the audit log are kept, from `1d` on.",
+    ),
+    key(
         "zoom.api_url",
         Text,
         "https://api.zoom.us",

@@ -173,9 +173,11 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
         ),
     };
     let replay_retention = reader.duration("store.replay_retention", Duration::ZERO..=180 * DAY);
+    let audit_retention = reader.duration("store.audit_retention", DAY..=36_600 * DAY);
     Some(Store {
         sqlite_file: sqlite_file?,
         replay_retention: replay_retention?,
+        audit_retention: audit_retention?,
     })
 }
 

@@ -106,6 +106,8 @@ pub struct Store {
     pub sqlite_file: PathBuf,
     /// How long delivered events can be replayed.
     pub replay_retention: Duration,
+    /// How long entries of the audit log are kept.
+    pub audit_retention: Duration,
 }
 
 /// Reading Zoom.

@@ -2,10 +2,12 @@
 
 use engine_api::{Identity, Scope, TokenId, TokenView};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     Error, Store,
+    audit::Deed,
     time::{instant, maybe_instant, millis, word},
 };
 
@@ -52,6 +54,16 @@ impl Store {
         .bind(view.identity.as_ref().map(|identity| &*identity.subject))
         .execute(&mut *write)
         .await?;
+        let deed = Deed {
+            action: match view.identity {
+                Some(_) => "token.exchange",
+                None => "token.create",
+            },
+            target: Some(view.id.as_str()),
+            after: Some(json!(view)),
+            ..Deed::default()
+        };
+        self.note(&mut write, deed).await?;
         Ok(write.commit().await?)
     }
 
@@ -97,6 +109,15 @@ impl Store {
                 .fetch_optional(&mut *write)
                 .await?;
         let renewed = renewed.as_ref().map(token_row).transpose()?;
+        if renewed.is_some() {
+            let deed = Deed {
+                action: "token.renew",
+                target: Some(id.as_str()),
+                after: Some(json!({ "expires_at": expires_at })),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
+        }
         write.commit().await?;
         Ok(renewed.map(|row| row.view))
     }
@@ -114,6 +135,15 @@ impl Store {
         .execute(&mut *write)
         .await?
         .rows_affected();
+        if revoked > 0 {
+            let deed = Deed {
+                action: "token.revoke",
+                target: Some(id.as_str()),
+                after: Some(json!({ "tokens": revoked })),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
+        }
         write.commit().await?;
         Ok(revoked)
     }

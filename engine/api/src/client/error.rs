@@ -36,7 +36,10 @@ impl Error {
         match self {
             Self::Unreachable(_, error) => !error.is_builder(),
             Self::Status(status) => matches!(status, 502..=504),
-            Self::Problem(problem) => problem.code() == Some(Code::StoreUnavailable),
+            Self::Problem(problem) => matches!(
+                problem.code(),
+                Some(Code::StoreUnavailable | Code::IssuerUnavailable)
+            ),
             Self::Address(_) | Self::Malformed(_) => false,
         }
     }

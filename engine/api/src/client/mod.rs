@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod error;
 mod identity;
 mod tokens;

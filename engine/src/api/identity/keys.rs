@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_hours(1);
 /// For so long keys are used where no newer ones can be had.
 const USABLE: Duration = Duration::from_hours(24);
 /// So long after a fetch there is no other one, whatever is asked: anybody can name a key that nobody has.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 512 << 10;
 
@@ -104,6 +104,12 @@ impl KeyRing {
                 Err(error) => warn!(issuer, error, "cannot fetch the keys of an issuer of identities"),
             }
         }
+        let named = token.names_one_of(&slot.keys);
+        if !named && pausing {
+            let why =
+                "it did not publish the key that the token names a moment ago: try again in a few seconds";
+            return Verdict::NoKeys(why.to_owned());
+        }
         let now = self.clock.monotonic();
         let usable = slot
             .fetched
@@ -112,7 +118,7 @@ impl KeyRing {
         match (usable, why_none) {
             (true, _) if token.signed_by(&slot.keys) => Verdict::Signed,
             // It may be signed with a key that is newer than those at hand.
-            (true, Some(why)) if !token.names_one_of(&slot.keys) => Verdict::NoKeys(why),
+            (true, Some(why)) if !named => Verdict::NoKeys(why),
             (true, _) => Verdict::NotSigned,
             (false, why) => Verdict::NoKeys(why.unwrap_or_else(|| "its keys are too old".to_owned())),
         }

@@ -313,7 +313,14 @@ async fn keys_are_kept_rotated_and_missed() {
     // A key that nobody knows makes it look again, and not more often than every few seconds.
     platform.publishes(&[old.public("one"), new.public("two")]);
     let new_token = new.token("two", json!({}));
-    Stage::refused(stage.exchange(&new_token, json!({})).await, "fits none");
+    let problem = stage
+        .exchange(&new_token, json!({}))
+        .await
+        .problem(Code::IssuerUnavailable, "");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("try again"),
+        "{problem}"
+    );
     assert_eq!(platform.asked(), 0);
     stage.clock.advance(pause);
     stage.let_in(&new_token, json!({})).await;

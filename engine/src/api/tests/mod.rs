@@ -1,5 +1,6 @@
 //! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
 
+mod audit;
 mod consent;
 mod exchange;
 mod objects;

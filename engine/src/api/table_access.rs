@@ -1,18 +1,48 @@
-//! The routes of tokens, as a part of the one table.
+//! The routes of tokens and of the audit log, as a part of the one table.
 
 use axum::{
     http::{Method, StatusCode},
     routing::{delete, get, post},
 };
 use engine_api::{
-    Code, ExchangeRequest, ExchangedToken, Items, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
+    AuditEntry, Code, ExchangeRequest, ExchangedToken, Items, NewToken, RenewRequest, Scope, TokenRequest,
+    TokenView,
 };
 
 use super::{
+    audit,
     route::{Route, parameter},
     table::{AFTER, ID, LIMIT},
     tokens,
 };
+
+/// The audit log.
+pub(super) fn of_audit() -> Route {
+    let filter = |name, text| parameter::<String>("query", name, text);
+    Route::new(
+        Method::GET,
+        "/v1/audit",
+        "audit",
+        "list_audit",
+        "List who changed what, newest first",
+        || get(audit::list),
+    )
+    .needs(Scope::Admin)
+    .with(&[
+        filter("target", "Only what was done to the object with this id."),
+        filter("token_id", "Only what was done with this token."),
+        filter(
+            "action",
+            "Only this, such as `destination.update`, or all of one kind, such as `destination`.",
+        ),
+        filter("since", "Only from this instant on, in RFC 3339."),
+        filter("until", "Only before this instant, in RFC 3339."),
+        AFTER,
+        LIMIT,
+    ])
+    .answers::<Items<AuditEntry>>(StatusCode::OK, "One page.")
+    .refuses(&[Code::MalformedRequest])
+}
 
 /// Tokens: what each may do is said by the tokens themselves, so most of these are open to any of them.
 pub(super) fn of_tokens() -> Vec<Route> {
