@@ -11,6 +11,7 @@
 //! | [`settings`] | the provider's own settings, and the environment |
 //! | [`connection`] | the engine as the operations of one run reach it |
 //! | [`reads`] | reads that go together |
+//! | `identity` | how the provider comes by its token |
 //! | [`schema`] | JSON Schema to Terraform schema |
 //! | [`about`] | what the pages of the resources say beside what the specs say of themselves |
 //! | [`json`] | values to JSON and back |
@@ -21,6 +22,7 @@
 //! | [`problem`] | errors of the engine as diagnostics at their attributes |
 //! | [`sources`], [`status`], [`engine`] | the data sources |
 //! | [`actions`], [`functions`] | the actions and the functions |
+//! | [`token`] | the ephemeral resource |
 
 pub mod about;
 pub mod actions;
@@ -29,6 +31,7 @@ pub mod connection;
 pub mod engine;
 pub mod filter;
 pub mod functions;
+mod identity;
 pub mod json;
 pub mod judge;
 pub mod problem;
@@ -39,5 +42,6 @@ pub mod secrets;
 pub mod settings;
 pub mod sources;
 pub mod status;
+pub mod token;
 
 pub use provider::Zoom;

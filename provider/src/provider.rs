@@ -1,7 +1,7 @@
 //! The provider: where the engine is, and how to speak to it.
 
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, DestinationSpec, SourceSpec, client::Client};
+use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
 use tfplug::{
     diagnostics::Diagnostics,
     offers::Offers,
@@ -16,9 +16,11 @@ use crate::{
     connection::{Connection, Engine, Kept},
     engine::EngineSource,
     functions::{Labels, ParseOperationDetail},
+    identity::{self, Found},
     settings::{self, Environment, Settings},
     sources::{SourceSource, SourcesSource},
     status::SourceStatusSource,
+    token::EngineToken,
 };
 
 /// The provider.
@@ -51,7 +53,7 @@ impl Provider for Zoom {
     type Model = Value;
 
     fn schema(&self) -> Schema {
-        Schema::new(settings::attributes())
+        Schema::new(settings::attributes().chain(identity::attributes()))
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
              delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
@@ -78,13 +80,22 @@ impl Provider for Zoom {
             env!("CARGO_PKG_VERSION"),
             request.terraform_version
         );
-        let Settings {
-            url,
-            token,
-            authorities,
-        } = settings;
-        match Client::with_authorities(&url, token, &agent, &authorities) {
-            Ok(client) => Some(Engine::Known(Box::new(Connection::new(client, &url)))),
+        let Settings { url, authorities } = settings;
+        match Client::with_authorities(&url, Secret::default(), &agent, &authorities) {
+            Ok(client) => {
+                let way = identity::Settings {
+                    config: request.config,
+                    environment: &|name| self.environment.variable(name),
+                };
+                match way.token(&client, &url, diagnostics).await {
+                    Found::Token(token) => {
+                        let connection = Connection::new(client.with_token(token), &url);
+                        Some(Engine::Known(Box::new(connection)))
+                    }
+                    Found::Unknown => Some(Engine::Unknown),
+                    Found::Failed => None,
+                }
+            }
             Err(error) => {
                 diagnostics.error(
                     "The engine cannot be connected to",
@@ -108,6 +119,7 @@ impl Provider for Zoom {
         offers.action(Check);
         offers.function(Labels);
         offers.function(ParseOperationDetail);
+        offers.ephemeral(EngineToken).with_renew().with_close();
     }
 }
 

@@ -1,8 +1,8 @@
-//! The provider's own settings: each from the configuration, or else from the environment.
+//! Where the engine is, and who may vouch for it: from the configuration, or else from the environment. How the provider
+//! comes by its token is in `identity`.
 
 use std::{env, fmt, fs, sync::Arc};
 
-use engine_api::Secret;
 use tfplug::{diagnostics::Diagnostics, schema::Attribute, value::Value};
 
 /// One setting, and the variable that stands for it where the configuration does not set it.
@@ -10,42 +10,23 @@ use tfplug::{diagnostics::Diagnostics, schema::Attribute, value::Value};
 struct Setting {
     attribute: &'static str,
     variable: &'static str,
-    sensitive: bool,
     text: &'static str,
 }
 
 const URL: Setting = Setting {
     attribute: "engine_url",
     variable: "ZOOM_LOG_ENGINE_URL",
-    sensitive: false,
     text: "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment.",
-};
-
-const TOKEN: Setting = Setting {
-    attribute: "engine_token",
-    variable: "ZOOM_LOG_ENGINE_TOKEN",
-    sensitive: true,
-    text: "The token for the engine's API; the engine prints the path of its admin token when it starts. It or \
-           `engine_token_file` is needed, here or in the environment.",
-};
-
-const TOKEN_FILE: Setting = Setting {
-    attribute: "engine_token_file",
-    variable: "ZOOM_LOG_ENGINE_TOKEN_FILE",
-    sensitive: false,
-    text: "A file with the token for the engine's API, instead of `engine_token`: one that a pipeline mounts, for \
-           example. White space around the token does not count.",
 };
 
 const CA_FILE: Setting = Setting {
     attribute: "engine_ca_file",
     variable: "ZOOM_LOG_ENGINE_CA_FILE",
-    sensitive: false,
     text: "A file with further certificate authorities, in PEM, that may vouch for the engine, beside those of the \
            system.",
 };
 
-const ALL: [Setting; 4] = [URL, TOKEN, TOKEN_FILE, CA_FILE];
+const ALL: [Setting; 2] = [URL, CA_FILE];
 
 /// The settings without which no engine can be spoken to, as a part of a sentence.
 pub(crate) const NEEDED: &str = "`engine_url` or `engine_token`";
@@ -69,6 +50,11 @@ impl Environment {
         Self::new(|name| env::var(name).ok())
     }
 
+    /// Returns a variable; one that is empty is none.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|text| !text.is_empty())
+    }
+
     /// Returns an environment that reads variables so.
     pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
@@ -80,8 +66,6 @@ impl Environment {
 pub struct Settings {
     /// The URL of its API.
     pub url: String,
-    /// The token for it.
-    pub token: Secret,
     /// Further certificate authorities, in PEM; empty for none.
     pub authorities: Vec<u8>,
 }
@@ -89,16 +73,8 @@ pub struct Settings {
 /// Returns the attributes of the provider's configuration.
 pub fn attributes() -> impl Iterator<Item = Attribute> {
     ALL.into_iter().map(|setting| {
-        let attribute = Attribute::string(setting.attribute);
-        let described = attribute.describe(format!(
-            "{} In the environment: `{}`.",
-            setting.text, setting.variable
-        ));
-        if setting.sensitive {
-            described.sensitive()
-        } else {
-            described
-        }
+        let words = format!("{} In the environment: `{}`.", setting.text, setting.variable);
+        Attribute::string(setting.attribute).describe(words)
     })
 }
 
@@ -112,58 +88,25 @@ enum Set {
 
 /// Reads the settings; none while one of them is unknown. What is missing or cannot be used is told at its attribute.
 pub fn read(environment: &Environment, config: &Value, diagnostics: &mut Diagnostics) -> Option<Settings> {
-    let configured = |setting: Setting| match config.get(setting.attribute) {
+    let set = |setting: Setting| match config.get(setting.attribute) {
         Value::Unknown => Set::Unknown,
-        value => value
-            .as_str()
-            .filter(|text| !text.is_empty())
-            .map_or(Set::No, |text| Set::Text(text.to_owned())),
+        value => {
+            let configured = value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            let text = configured.or_else(|| environment.variable(setting.variable));
+            text.map_or(Set::No, Set::Text)
+        }
     };
-    let inherited = |setting: Setting| {
-        let text = (environment.0)(setting.variable).filter(|text| !text.is_empty());
-        text.map_or(Set::No, Set::Text)
-    };
-    let either = |setting| match configured(setting) {
-        Set::No => inherited(setting),
-        set => set,
-    };
-    let url = either(URL);
+    let url = set(URL);
     if matches!(url, Set::No) {
         missing(URL, diagnostics);
     }
-    // A token of either form in the configuration counts before one of either form in the environment.
-    let (text, file) = match (configured(TOKEN), configured(TOKEN_FILE)) {
-        (Set::No, Set::No) => (inherited(TOKEN), inherited(TOKEN_FILE)),
-        (Set::Text(_), Set::Text(_)) => {
-            diagnostics.attribute_error(
-                TOKEN_FILE.attribute,
-                "The token is given twice",
-                "Set either `engine_token` or `engine_token_file`, not both.",
-            );
-            return None;
-        }
-        configured => configured,
-    };
-    let token = match (text, file) {
-        (Set::Text(text), _) => Set::Text(text),
-        (Set::Unknown, _) | (_, Set::Unknown) => Set::Unknown,
-        (Set::No, Set::Text(path)) => Set::Text(token_in(&path, diagnostics)),
-        (Set::No, Set::No) => {
-            missing(TOKEN, diagnostics);
-            Set::No
-        }
-    };
-    let authorities = match either(CA_FILE) {
+    let authorities = match set(CA_FILE) {
         Set::Text(path) => Some(authorities_in(&path, diagnostics)),
         Set::No => Some(Vec::new()),
         Set::Unknown => None,
     };
-    match (url, token, authorities) {
-        (Set::Text(url), Set::Text(token), Some(authorities)) => Some(Settings {
-            url,
-            token: Secret::from(token),
-            authorities,
-        }),
+    match (url, authorities) {
+        (Set::Text(url), Some(authorities)) => Some(Settings { url, authorities }),
         _ => None,
     }
 }
@@ -177,23 +120,6 @@ fn missing(setting: Setting, diagnostics: &mut Diagnostics) {
             setting.attribute, setting.variable
         ),
     );
-}
-
-fn token_in(path: &str, diagnostics: &mut Diagnostics) -> String {
-    let why = match fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => return text.trim().to_owned(),
-        Ok(_) => "it is empty".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    diagnostics.attribute_error(
-        TOKEN_FILE.attribute,
-        "The engine's token cannot be read",
-        format!(
-            "There is no token in the file `{path}`: {why}. It is named by `{}`, or by `{}` in the environment.",
-            TOKEN_FILE.attribute, TOKEN_FILE.variable
-        ),
-    );
-    String::new()
 }
 
 fn authorities_in(path: &str, diagnostics: &mut Diagnostics) -> Vec<u8> {
@@ -250,71 +176,28 @@ mod tests {
     #[test]
     fn the_configuration_counts_before_the_environment() {
         let files = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let (here, there) = (
-            file("here", " from-file-here\n"),
-            file("there", "from-file-there"),
-        );
-        let url = ("ZOOM_LOG_ENGINE_URL", "http://there");
-        let token = |config: &[(&str, Value)], variables: &[(&str, &str)]| {
-            let variables = [&[url], variables].concat();
-            settings(config, &variables)
-                .unwrap()
-                .unwrap()
-                .token
-                .expose()
-                .to_owned()
-        };
-        let text = ("ZOOM_LOG_ENGINE_TOKEN", "from-variable");
-        let named = ("ZOOM_LOG_ENGINE_TOKEN_FILE", there.as_str());
-        assert_eq!(token(&[], &[text, named]), "from-variable");
-        assert_eq!(token(&[], &[named]), "from-file-there");
+        let here = files.path().join("here").display().to_string();
+        fs::write(&here, "no certificate").unwrap();
+        let variable = ("ZOOM_LOG_ENGINE_URL", "http://there");
+        let url = |config: &[(&str, Value)]| settings(config, &[variable]).unwrap().map(|found| found.url);
+        assert_eq!(url(&[]).as_deref(), Some("http://there"));
         assert_eq!(
-            token(&[("engine_token_file", here.as_str().into())], &[text, named]),
-            "from-file-here"
+            url(&[("engine_url", "http://here".into())]).as_deref(),
+            Some("http://here")
         );
+        assert_eq!(url(&[("engine_url", "".into())]).as_deref(), Some("http://there"));
         assert_eq!(
-            token(&[("engine_token", "configured".into())], &[text, named]),
-            "configured"
+            url(&[("engine_url", Value::Unknown)]),
+            None,
+            "it is not taken from elsewhere"
         );
-
-        let both = [
-            ("engine_token", "a".into()),
-            ("engine_token_file", here.as_str().into()),
-        ];
-        assert!(settings(&both, &[url]).unwrap_err().contains("not both"));
-        let unknown = settings(&[("engine_token", Value::Unknown)], &[url, text]).unwrap();
-        assert!(
-            unknown.is_none(),
-            "what is not known yet is not taken from elsewhere"
-        );
-        assert!(
-            settings(&[], &[text])
-                .unwrap_err()
-                .contains("`ZOOM_LOG_ENGINE_URL`")
-        );
-        assert!(
-            settings(&[], &[url])
-                .unwrap_err()
-                .contains("`ZOOM_LOG_ENGINE_TOKEN`")
-        );
-
-        let empty = file("empty", " \n");
-        for (name, path, words) in [
-            ("engine_token_file", empty.as_str(), "it is empty"),
-            ("engine_token_file", "/nowhere/token", "No such file"),
-            ("engine_ca_file", here.as_str(), "no certificate in PEM"),
+        assert!(settings(&[], &[]).unwrap_err().contains("`ZOOM_LOG_ENGINE_URL`"));
+        for (path, words) in [
+            ("/nowhere/ca.pem", "No such file"),
+            (here.as_str(), "no certificate in PEM"),
         ] {
-            let token = [url, text];
-            let error = settings(&[(name, path.into())], &token).unwrap_err();
-            assert!(
-                error.contains(words) && error.contains(path) && !error.contains("from-file"),
-                "{error}"
-            );
+            let error = settings(&[("engine_ca_file", path.into())], &[variable]).unwrap_err();
+            assert!(error.contains(words) && error.contains(path), "{error}");
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod browser;
 pub mod delivered;
 pub mod engine;
 pub mod http;
+pub mod issuer;
 pub mod kills;
 pub mod leak;
 pub mod plugin;

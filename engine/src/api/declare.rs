@@ -40,7 +40,7 @@ pub(super) async fn create<S: Resource>(
         return Err(refused(Refusal::NameTaken { holder }));
     }
     let id = new_id(S::KIND)?;
-    let secrets = secrets::merge(api, &id, spec, &[]).await?;
+    let secrets = secrets::merge(api, &id, spec, None, &[]).await?;
     spec.verify(api, &id, None, &secrets).await?;
     let content = content(spec, secrets)?;
     let created = api
@@ -79,7 +79,7 @@ pub(super) async fn replace<S: Resource>(
         {
             return Err(refused(Refusal::NameTaken { holder }));
         }
-        let secrets = secrets::merge(api, id, spec, &stored).await?;
+        let secrets = secrets::merge(api, id, spec, Some(&spec_before), &stored).await?;
         spec.verify(api, id, Some(&spec_before), &secrets).await?;
         let content = content(spec, secrets)?;
         match api

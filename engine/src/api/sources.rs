@@ -9,6 +9,7 @@ use engine_api::{CheckReport, Code, FeedCheck, Kind, SourceSpec, SourceTrial, Tr
 
 use super::{
     Api,
+    acting::Acting,
     body::Json,
     declare,
     failure::Failure,
@@ -24,7 +25,7 @@ pub(super) async fn check(
     let found = api.store.object_with_secrets(Kind::Source, &id).await?;
     let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
     let spec: SourceSpec = declare::parse(&object)?;
-    let secrets = secrets::merge(&api, &id, &spec, &stored).await?;
+    let secrets = secrets::merge(&api, &id, &spec, None, &stored).await?;
     let secret = secrets.secret("client_secret").ok_or_else(|| {
         Failure::at(
             Code::MissingSecret,
@@ -63,13 +64,13 @@ pub(super) async fn try_out(State(api): State<Api>, body: Json<SourceTrial>) -> 
         }
     };
     declare::check(&api, &spec, before.as_ref())?;
-    let secrets = secrets::merge(&api, &id, &spec, &stored).await?;
+    let secrets = secrets::merge(&api, &id, &spec, before.as_ref(), &stored).await?;
     spec.verify(&api, &id, before.as_ref(), &secrets).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes the feeds of a source due now.
-pub(super) async fn poll(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
+pub(super) async fn poll(Acting(api): Acting, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     if api.store.object(Kind::Source, &id).await?.is_none() {
         return Err(Failure::absent(Kind::Source));
     }

@@ -6,6 +6,7 @@ use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store, alarms,
+    audit::Deed,
     backfills::{self, RunningBackfill},
     catalog::{self, SealedSecret},
     time::instant,
@@ -250,6 +251,14 @@ impl Store {
             .bind(self.now() + 1)
             .execute(&mut *write)
             .await?;
+        if due.rows_affected() > 0 {
+            let deed = Deed {
+                action: "source.poll",
+                target: Some(source),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
+        }
         write.commit().await?;
         Ok(due.rows_affected() > 0)
     }

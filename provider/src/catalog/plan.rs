@@ -103,6 +103,7 @@ impl<S: Kept> Catalog<S> {
         let known = Known {
             attributes: self.attributes(),
             version: S::VERSION,
+            address: S::ADDRESS,
             prior,
             config: request.config,
             plan: &response.plan,

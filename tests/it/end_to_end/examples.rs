@@ -264,6 +264,10 @@ async fn everything_in_the_schema_has_an_example_and_a_page_and_nothing_else_has
     let kinds = [
         (named("resource_schemas"), ("resources", "resource.tf")),
         (named("data_source_schemas"), ("data-sources", "data-source.tf")),
+        (
+            named("ephemeral_resource_schemas"),
+            ("ephemeral-resources", "ephemeral-resource.tf"),
+        ),
         (named("functions"), ("functions", "function.tf")),
         (
             named("resource_schemas"),

@@ -15,6 +15,7 @@ mod exactly_once;
 mod examples;
 mod faults;
 mod fuzz;
+mod identity;
 mod import;
 mod interrupt;
 mod labels;
@@ -23,6 +24,7 @@ mod query;
 mod refusals;
 mod release;
 mod secrets;
+mod tokens;
 
 use std::time::Duration;
 

@@ -56,7 +56,10 @@ impl Error {
         match self {
             Self::Unreachable { source, .. } => !source.is_builder(),
             Self::Status { status, .. } => matches!(status, 429 | 502..=504),
-            Self::Problem(problem) => problem.code() == Some(Code::StoreUnavailable),
+            Self::Problem(problem) => matches!(
+                problem.code(),
+                Some(Code::StoreUnavailable | Code::IssuerUnavailable)
+            ),
             Self::Address(_) | Self::Malformed { .. } => false,
         }
     }
@@ -71,14 +74,8 @@ impl Error {
     }
 
     pub(super) fn unreachable(error: reqwest::Error, request_id: &str) -> Self {
-        // The chain without the URL: the innermost text is the one that helps ("connection refused").
         let source = error.without_url();
-        let mut cause = source.to_string();
-        let mut inner = std::error::Error::source(&source);
-        while let Some(error) = inner {
-            cause = error.to_string();
-            inner = error.source();
-        }
+        let cause = cause(&source);
         Self::Unreachable {
             cause,
             request_id: request_id.to_owned(),
@@ -92,4 +89,13 @@ impl Error {
             request_id: request_id.to_owned(),
         }
     }
+}
+
+/// What went wrong, without the URL: of a chain of errors the innermost is the one that helps ("connection refused").
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
 }

@@ -14,8 +14,11 @@
 //! # }
 //! ```
 
+mod audit;
 mod error;
+mod identity;
 mod retry;
+mod tokens;
 
 use std::time::Duration;
 
@@ -329,8 +332,11 @@ impl Client {
             let mut request = self
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
-                .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()))
                 .header(REQUEST_ID, request_id);
+            // A workload that is about to get its token has none yet.
+            if !self.token.is_empty() {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
+            }
             for (name, value) in headers {
                 request = request.header(*name, value);
             }

@@ -1,10 +1,13 @@
 //! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
 
+mod audit;
 mod consent;
+mod exchange;
 mod objects;
 mod secrets;
 mod sources;
 mod surface;
+mod tokens;
 
 use std::{
     path::PathBuf,
@@ -184,6 +187,10 @@ impl Answer {
 
 impl Stage {
     async fn set() -> Self {
+        Self::set_with(|_| {}).await
+    }
+
+    async fn set_with(change: impl FnOnce(&mut Parts)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
@@ -198,7 +205,7 @@ impl Stage {
         };
         let (zoom, wakes) = (Arc::new(FakeCheck::default()), Arc::new(AtomicUsize::new(0)));
         let stalled = Arc::new(Mutex::new(None));
-        let api = Api::new(Parts {
+        let mut parts = Parts {
             store,
             vault: Vault::load(options, Held::Nothing).unwrap(),
             clock: clock.clone(),
@@ -217,6 +224,8 @@ impl Stage {
                 shutdown_deadline: std::time::Duration::from_secs(5),
                 daily_request_budget: 1_000,
                 labeller: engine_api::label::Labeller::default(),
+                admin_token_only_bootstraps: false,
+                issuers: Vec::new(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
             consents: Arc::clone(&zoom) as Arc<dyn Consents>,
@@ -228,7 +237,9 @@ impl Stage {
                 let stalled = Arc::clone(&stalled);
                 Arc::new(move || stalled.lock().unwrap().clone())
             },
-        });
+        };
+        change(&mut parts);
+        let api = Api::new(parts);
         Self {
             router: router(&api),
             dir,
