@@ -48,6 +48,7 @@ fn every_page_is_rendered() {
             "data-sources/log_source.md",
             "data-sources/log_source_status.md",
             "data-sources/log_sources.md",
+            "ephemeral-resources/log_engine_token.md",
             "functions/labels.md",
             "functions/parse_operation_detail.md",
             "index.md",
