@@ -2,12 +2,12 @@ variable "source_id" {
   type = string
 }
 
-# terraform apply -invoke=action.zoom_log_source_backfill.may
-action "zoom_log_source_backfill" "may" {
+# terraform apply -invoke=action.zoom_log_source_backfill.last_month
+action "zoom_log_source_backfill" "last_month" {
   config {
     source_id = var.source_id
-    from      = "2026-05-01"
-    to        = "2026-05-31"
+    from      = formatdate("YYYY-MM-DD", timeadd(plantimestamp(), "-720h")) # Zoom keeps six months
+    to        = formatdate("YYYY-MM-DD", plantimestamp())
     log_types = ["operation"]
   }
 }
