@@ -20,7 +20,10 @@ use tfplug::{
     value::Value,
 };
 
-use crate::{problem, provider::Engine};
+use crate::{
+    connection::{self, Engine},
+    problem,
+};
 
 const NAME: &str = "name";
 const SCOPE: &str = "scope";
@@ -40,7 +43,7 @@ const LIFE: Key<HumanDuration> = Key::new("ttl");
 pub struct EngineToken;
 
 fn client<'a>(context: &'a Context<Engine>, diagnostics: &mut Diagnostics) -> Option<&'a Client> {
-    context.data().and_then(|engine| engine.client(diagnostics))
+    connection::known(context, diagnostics).map(connection::Connection::client)
 }
 
 #[async_trait]

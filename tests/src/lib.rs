@@ -19,6 +19,7 @@ pub mod http;
 pub mod issuer;
 pub mod kills;
 pub mod leak;
+pub mod plugin;
 pub mod process;
 pub mod receiver;
 pub mod rng;

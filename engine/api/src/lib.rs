@@ -47,9 +47,9 @@ pub use spec::{Kind, SecretField, Spec, Violation, same_origin};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
-    FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
+    FeedCheck, FeedDelivery, FeedStatus, FeedTrouble, Health, SourceStatus, Trouble,
 };
 pub use token::{
     ExchangeRequest, ExchangedToken, Identity, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
 };
-pub use view::{CompareRequest, CompareResult, EngineView, Items, View};
+pub use view::{CompareRequest, CompareResult, EngineView, Items, SourceTrial, View};

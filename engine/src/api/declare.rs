@@ -183,7 +183,7 @@ pub(super) fn parse<S: Resource>(object: &Object) -> Result<S, Failure> {
 }
 
 /// Every rule that can be judged without asking anybody.
-fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
+pub(super) fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
     let now = api.clock.now();
     let mut broken = spec.validate(now);
     if let Some(before) = before {
@@ -233,7 +233,7 @@ fn content<S: Resource>(spec: &S, secrets: Merged) -> Result<Content, Failure> {
     })
 }
 
-fn new_id(kind: Kind) -> Result<String, Failure> {
+pub(super) fn new_id(kind: Kind) -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::internal(error.to_string()))?;
     Ok(match kind {

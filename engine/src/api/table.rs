@@ -8,8 +8,8 @@ use axum::{
 };
 use engine_api::{
     AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareRequest,
-    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, Items, Kind,
-    ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus, View,
+    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
+    ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus, SourceTrial, View,
 };
 use schemars::JsonSchema;
 
@@ -279,6 +279,37 @@ fn of_sources() -> Vec<Route> {
         })
         .answers_empty(StatusCode::ACCEPTED, "It will be polled at once.")
         .refuses(&[Code::InvalidSpec]),
+        Route::new(
+            Method::POST,
+            "/v1/sources:try",
+            "sources",
+            "try_source",
+            "Check a source's spec and credentials as a create or a replace would, and store nothing",
+            || post(sources::try_out),
+        )
+        // It changes nothing, and a plan needs it.
+        .needs(Scope::Read)
+        .takes::<SourceTrial>()
+        .answers_empty(StatusCode::NO_CONTENT, "It would be accepted.")
+        .refuses(&[
+            Code::InvalidSpec,
+            Code::NotFound,
+            Code::MissingSecret,
+            Code::SecretRefRefused,
+            Code::SecretRefUnreadable,
+        ])
+        .refuses(&ZOOM_REFUSES),
+        Route::new(
+            Method::GET,
+            "/v1/sources:troubles",
+            "sources",
+            "list_source_troubles",
+            "List what keeps log types from being collected, over all sources, in the order of their ids",
+            || get(status::troubles),
+        )
+        .with(&[AFTER, LIMIT])
+        .answers::<Items<FeedTrouble>>(StatusCode::OK, "One page; `limit` counts sources.")
+        .refuses(&[Code::MalformedRequest]),
     ]
 }
 

@@ -275,6 +275,29 @@ impl Store {
         .await?;
         rows.iter().map(feed_row).collect()
     }
+
+    /// The polled feeds whose polls fail, of up to `sources` sources whose ids come after `after`, by source.
+    pub async fn troubled_feeds(
+        &self,
+        after: Option<&str>,
+        sources: u32,
+    ) -> Result<Vec<(String, FeedRow)>, Error> {
+        let rows = sqlx::query(
+            "SELECT source_id, id, log_type, active, last_poll_at, last_success_at, last_collected_at, last_event_at,
+                    watermark, events, trouble_code, trouble_detail, trouble_since
+             FROM feed WHERE active = 1 AND trouble_code IS NOT NULL AND source_id IN (
+                 SELECT DISTINCT source_id FROM feed
+                 WHERE active = 1 AND trouble_code IS NOT NULL AND source_id > ?1 ORDER BY source_id LIMIT ?2)
+             ORDER BY source_id, log_type DESC",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(sources)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("source_id")?, feed_row(row)?)))
+            .collect()
+    }
 }
 
 /// Makes a source's feeds follow its spec, in the transaction that writes the spec.

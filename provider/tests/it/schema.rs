@@ -41,9 +41,19 @@ fn every_page_is_rendered() {
     assert_eq!(
         paths,
         [
+            "actions/log_source_backfill.md",
+            "actions/log_source_check.md",
+            "actions/log_source_poll.md",
             "data-sources/log_engine.md",
+            "data-sources/log_source.md",
             "data-sources/log_source_status.md",
+            "data-sources/log_sources.md",
+            "functions/labels.md",
+            "functions/parse_operation_detail.md",
             "index.md",
+            "list-resources/log_alarm_channel.md",
+            "list-resources/log_destination.md",
+            "list-resources/log_source.md",
             "resources/log_alarm_channel.md",
             "resources/log_destination.md",
             "resources/log_source.md"

@@ -53,11 +53,9 @@ impl Client {
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .send()
             .await;
-        let answer = asked.map_err(|error| {
-            let Error::Unreachable(why, _) = Error::from(error) else {
-                return "GitHub cannot be reached".to_owned();
-            };
-            format!("GitHub cannot be reached: {why}")
+        let answer = asked.map_err(|error| match Error::unreachable(error, "") {
+            Error::Unreachable { cause, .. } => format!("GitHub cannot be reached: {cause}"),
+            _ => "GitHub cannot be reached".to_owned(),
         })?;
         let status = answer.status();
         if !status.is_success() {
