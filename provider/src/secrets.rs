@@ -105,7 +105,9 @@ pub struct Known<'a> {
 
 /// Decides what the plan has to find out about secrets.
 pub fn question(known: &Known<'_>) -> Question {
-    if places(known.attributes, known.prior) != places(known.attributes, known.plan) {
+    if places(known.attributes, known.prior) != places(known.attributes, known.plan)
+        || hides_room(known.attributes, known.plan)
+    {
         return Question::Send;
     }
     let given: Vec<Slot<'_>> = slots(known.attributes, known.config)
@@ -150,6 +152,26 @@ fn moves(known: &Known<'_>) -> bool {
         (Some(old), Some(new)) => new.as_str().is_some_and(|new| !same_origin(old, new)),
         _ => false,
     }
+}
+
+/// Whether something with room for secrets is not known yet, so that nobody can say whether there will be some.
+fn hides_room(attributes: &[Attribute], object: &Value) -> bool {
+    attributes.iter().any(|attribute| {
+        let Kind::Nested(_, inner) = &attribute.kind else {
+            return false;
+        };
+        match object.get(&attribute.name) {
+            Value::Unknown => has_room(inner),
+            value => hides_room(inner, value),
+        }
+    })
+}
+
+fn has_room(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.kind {
+        Kind::Nested(_, inner) => has_room(inner),
+        Kind::Plain(_) => attribute.write_only,
+    })
 }
 
 /// Returns where an object keeps secrets or refers to them: the fields with room for one, and each one's reference.

@@ -78,9 +78,8 @@ impl<S: Kept> ListResource<Engine, Catalog<S>> for Listing<S> {
         let mut after = None;
         loop {
             // Where a filter leaves some out, more are fetched than are left to send.
-            let length = results
-                .left()
-                .map_or(PAGE, |left| left.clamp(1, PAGE.into()) as u32);
+            let left = results.left().and_then(|left| u32::try_from(left).ok());
+            let length = left.map_or(PAGE, |left| left.clamp(1, PAGE));
             let page = match connection.client().page::<S>(after.as_deref(), length).await {
                 Ok(page) => page,
                 Err(error) => {

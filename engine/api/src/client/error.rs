@@ -89,7 +89,7 @@ impl Error {
         }
     }
 
-    pub(super) fn malformed(cause: impl ToString, request_id: &str) -> Self {
+    pub(super) fn malformed(cause: &impl ToString, request_id: &str) -> Self {
         Self::Malformed {
             cause: cause.to_string(),
             request_id: request_id.to_owned(),

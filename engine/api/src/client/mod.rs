@@ -301,7 +301,7 @@ impl Client {
         let bytes = self
             .answer_to(&request_id, method, path, headers, body, tries)
             .await?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::malformed(error, &request_id))
+        serde_json::from_slice(&bytes).map_err(|error| Error::malformed(&error, &request_id))
     }
 
     /// The body of a good answer.
