@@ -9,9 +9,9 @@
 //! |---|---|
 //! | [`provider`] | the provider's configuration, and what it offers |
 //! | [`settings`] | the provider's own settings, and the environment |
+//! | `identity` | the pipeline's identity, and the token that the engine gives for it |
 //! | [`connection`] | the engine as the operations of one run reach it |
 //! | [`reads`] | reads that go together |
-//! | `identity` | how the provider comes by its token |
 //! | [`schema`] | JSON Schema to Terraform schema |
 //! | [`about`] | what the pages of the resources say beside what the specs say of themselves |
 //! | [`json`] | values to JSON and back |

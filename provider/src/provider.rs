@@ -16,8 +16,7 @@ use crate::{
     connection::{Connection, Engine, Kept},
     engine::EngineSource,
     functions::{Labels, ParseOperationDetail},
-    identity::{self, Found},
-    settings::{self, Environment, Settings},
+    settings::{self, Credential, Environment, Settings},
     sources::{SourceSource, SourcesSource},
     status::SourceStatusSource,
     token::EngineToken,
@@ -53,7 +52,7 @@ impl Provider for Zoom {
     type Model = Value;
 
     fn schema(&self) -> Schema {
-        Schema::new(settings::attributes().chain(identity::attributes()))
+        Schema::new(settings::attributes())
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
              delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
@@ -80,21 +79,24 @@ impl Provider for Zoom {
             env!("CARGO_PKG_VERSION"),
             request.terraform_version
         );
-        let Settings { url, authorities } = settings;
+        let Settings {
+            url,
+            credential,
+            authorities,
+        } = settings;
         match Client::with_authorities(&url, Secret::default(), &agent, &authorities) {
             Ok(client) => {
-                let way = identity::Settings {
-                    config: request.config,
-                    environment: &|name| self.environment.variable(name),
-                };
-                match way.token(&client, &url, diagnostics).await {
-                    Found::Token(token) => {
-                        let connection = Connection::new(client.with_token(token), &url);
-                        Some(Engine::Known(Box::new(connection)))
+                let token = match credential {
+                    Credential::Token(token) => token,
+                    Credential::Pipeline(pipeline) => {
+                        let attributes: Vec<_> = settings::attributes().collect();
+                        pipeline
+                            .token(&client, &url, &self.environment, &attributes, diagnostics)
+                            .await?
                     }
-                    Found::Unknown => Some(Engine::Unknown),
-                    Found::Failed => None,
-                }
+                };
+                let client = client.with_token(token);
+                Some(Engine::Known(Box::new(Connection::new(client, &url))))
             }
             Err(error) => {
                 diagnostics.error(
@@ -114,12 +116,12 @@ impl Provider for Zoom {
         offers.data_source(SourceSource).with_validate();
         offers.data_source(SourcesSource);
         offers.data_source(SourceStatusSource);
+        offers.ephemeral(EngineToken).with_renew().with_close();
         offers.action(Poll);
         offers.action(Backfill).with_validate();
         offers.action(Check);
         offers.function(Labels);
         offers.function(ParseOperationDetail);
-        offers.ephemeral(EngineToken).with_renew().with_close();
     }
 }
 

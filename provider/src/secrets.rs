@@ -140,6 +140,20 @@ pub fn question(known: &Known<'_>) -> Question {
     Question::Compare(candidates)
 }
 
+/// Returns whether secrets are to be sent to another server than so far, or to one that is not known yet.
+fn moves(known: &Known<'_>) -> bool {
+    let Some(address) = known.address else {
+        return false;
+    };
+    let path = address.split('.').fold(Path::root(), Path::attribute);
+    let (old, new) = (known.prior.at(&path), known.plan.at(&path));
+    match (old.and_then(Value::as_str), new) {
+        (Some(_), Some(Value::Unknown)) => true,
+        (Some(old), Some(new)) => new.as_str().is_some_and(|new| !same_origin(old, new)),
+        _ => false,
+    }
+}
+
 /// Whether something with room for secrets is not known yet, so that nobody can say whether there will be some.
 fn hides_room(attributes: &[Attribute], object: &Value) -> bool {
     attributes.iter().any(|attribute| {
@@ -158,20 +172,6 @@ fn has_room(attributes: &[Attribute]) -> bool {
         Kind::Nested(_, inner) => has_room(inner),
         Kind::Plain(_) => attribute.write_only,
     })
-}
-
-/// Returns whether secrets are to be sent to another server than so far, or to one that is not known yet.
-fn moves(known: &Known<'_>) -> bool {
-    let Some(address) = known.address else {
-        return false;
-    };
-    let path = address.split('.').fold(Path::root(), Path::attribute);
-    let (old, new) = (known.prior.at(&path), known.plan.at(&path));
-    match (old.and_then(Value::as_str), new) {
-        (Some(_), Some(Value::Unknown)) => true,
-        (Some(old), Some(new)) => new.as_str().is_some_and(|new| !same_origin(old, new)),
-        _ => false,
-    }
 }
 
 /// Returns where an object keeps secrets or refers to them: the fields with room for one, and each one's reference.

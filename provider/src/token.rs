@@ -21,7 +21,7 @@ use tfplug::{
 };
 
 use crate::{
-    connection::{self, Connection, Engine},
+    connection::{self, Engine},
     problem,
 };
 
@@ -43,7 +43,7 @@ const LIFE: Key<HumanDuration> = Key::new("ttl");
 pub struct EngineToken;
 
 fn client<'a>(context: &'a Context<Engine>, diagnostics: &mut Diagnostics) -> Option<&'a Client> {
-    connection::known(context, diagnostics).map(Connection::client)
+    connection::known(context, diagnostics).map(connection::Connection::client)
 }
 
 #[async_trait]

@@ -287,7 +287,7 @@ fn of_sources() -> Vec<Route> {
             "Check a source's spec and credentials as a create or a replace would, and store nothing",
             || post(sources::try_out),
         )
-        // It stores nothing, and a plan needs it.
+        // It changes nothing, and a plan needs it.
         .needs(Scope::Read)
         .takes::<SourceTrial>()
         .answers_empty(StatusCode::NO_CONTENT, "It would be accepted.")

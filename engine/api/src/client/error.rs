@@ -74,8 +74,14 @@ impl Error {
     }
 
     pub(super) fn unreachable(error: reqwest::Error, request_id: &str) -> Self {
+        // The chain without the URL: the innermost text is the one that helps ("connection refused").
         let source = error.without_url();
-        let cause = cause(&source);
+        let mut cause = source.to_string();
+        let mut inner = std::error::Error::source(&source);
+        while let Some(error) = inner {
+            cause = error.to_string();
+            inner = error.source();
+        }
         Self::Unreachable {
             cause,
             request_id: request_id.to_owned(),
@@ -89,13 +95,4 @@ impl Error {
             request_id: request_id.to_owned(),
         }
     }
-}
-
-/// What went wrong, without the URL: of a chain of errors the innermost is the one that helps ("connection refused").
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, header};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Client, Error, Tries, error::cause};
+use super::{Client, Error, Tries};
 use crate::{ExchangedToken, Scope, Secret};
 
 /// GitHub's answer to who asks for a token of a job.
@@ -53,8 +53,10 @@ impl Client {
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .send()
             .await;
-        let answer =
-            asked.map_err(|error| format!("GitHub cannot be reached: {}", cause(&error.without_url())))?;
+        let answer = asked.map_err(|error| match Error::unreachable(error, "") {
+            Error::Unreachable { cause, .. } => format!("GitHub cannot be reached: {cause}"),
+            _ => "GitHub cannot be reached".to_owned(),
+        })?;
         let status = answer.status();
         if !status.is_success() {
             return Err(format!("GitHub answers with the status {}", status.as_u16()));

@@ -18,7 +18,7 @@ impl Client {
 
     /// One page of all tokens.
     pub async fn tokens(&self, after: Option<&str>) -> Result<Items<TokenView>, Error> {
-        let path = with_query(ALL, [("after", after)]);
+        let path = with_query(ALL, [("after", after), ("limit", None)]);
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
