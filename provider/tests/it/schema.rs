@@ -4,7 +4,7 @@ use std::path::Path;
 
 use engine_api::SourceSpec;
 use terraform_provider_zoom::Zoom;
-use tfplug::{schema::Mode, value::Value};
+use tfplug::{provider::Provider as _, schema::Mode, value::Value};
 
 #[test]
 fn every_schema_is_one_that_terraform_accepts() {
@@ -60,4 +60,20 @@ fn every_page_is_rendered() {
             "resources/log_source.md"
         ]
     );
+}
+
+#[test]
+fn every_setting_of_the_provider_can_come_from_the_environment() {
+    let schema = Zoom::new().schema();
+    assert!(schema.attributes.len() > 3);
+    for attribute in &schema.attributes {
+        let bare = attribute.name.trim_start_matches("engine_").to_uppercase();
+        let variable = format!("`ZOOM_LOG_ENGINE_{bare}`");
+        assert!(
+            attribute.description.contains(&variable),
+            "{}: no {variable} in {}",
+            attribute.name,
+            attribute.description
+        );
+    }
 }

@@ -137,14 +137,14 @@ impl<'a> Surroundings<'a> {
             ("source", "client_secret_ref") => {
                 plain(self.references()).beside(json!({ "client_secret": null }))
             }
-            ("source", "log_types") => plain([
+            ("source", "log_types") | ("destination", "only.log_types") => plain([
                 json!(["operation"]),
                 json!(["activity"]),
                 json!(["activity", "operation"]),
             ]),
             ("source", "destination_ids") => plain([json!([one]), json!([two]), json!([])]),
             ("source", "enabled") => plain([true, false, false]),
-            ("source", "verify") => plain([false, true, true]),
+            ("source", "verify") | ("destination", "metadata") => plain([false, true, true]),
             ("source", "poll_interval") => plain(["15m", "20m", "25m"]),
             ("source", "late_window") => plain(["24h", "36h", "3d"]),
             ("source", "sweep_interval") => plain(["2h", "3h", "4h"]),
@@ -156,12 +156,6 @@ impl<'a> Surroundings<'a> {
                 values.beside(json!({ "drop_off_alarm": { "after": "24h" } }))
             }
             ("destination", "file.path") => plain(["a", "b", "c"]).beside(json!({ "http": null })),
-            ("destination", "metadata") => plain([false, true, true]),
-            ("destination", "only.log_types") => plain([
-                json!(["operation"]),
-                json!(["activity"]),
-                json!(["activity", "operation"]),
-            ]),
             ("destination", "only.labels") => {
                 plain([json!(["sso"]), json!(["billing"]), json!(["billing", "sso"])])
             }
