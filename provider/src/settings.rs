@@ -254,11 +254,17 @@ fn pipeline(platform: String, [audience, variable, scope]: [Set; 3]) -> Option<P
 }
 
 fn missing(setting: Setting, diagnostics: &mut Diagnostics) {
+    let otherwise = match setting.attribute {
+        "engine_token" => {
+            " Or name a file with `engine_token_file`, or the pipeline's platform with `identity`."
+        }
+        _ => "",
+    };
     diagnostics.attribute_error(
         setting.attribute,
         "The provider is not configured",
         format!(
-            "Set `{}` in the provider's configuration, or `{}` in the environment.",
+            "Set `{}` in the provider's configuration, or `{}` in the environment.{otherwise}",
             setting.attribute, setting.variable
         ),
     );

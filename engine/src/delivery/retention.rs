@@ -22,8 +22,8 @@ const BEAT: Duration = Duration::from_mins(10);
 /// How long the audit log is kept where nothing else is said.
 const AUDIT_RETENTION: Duration = Duration::from_hours(24 * 400);
 
-/// Drops segments and days that Zoom has forgotten, removes notices that are done, tokens that ended and old entries of
-/// the audit log, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done, tokens that ended and old entries
+/// of the audit log, and gives free pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,

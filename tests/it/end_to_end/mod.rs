@@ -4,6 +4,7 @@ mod actions;
 mod alarm;
 mod api;
 mod attributes;
+mod audit;
 mod backfill;
 mod consent;
 mod consent_faults;
