@@ -1,8 +1,10 @@
 //! Reads that go together: of many objects, few requests.
 //!
 //! Terraform refreshes one resource at a time, and an engine may have thousands. So the first read of an object fetches
-//! those behind it, in the order of ids, along with it; each further miss fetches a longer stretch. A thousand reads are
-//! then a handful of requests, and three reads fetch little that nobody asked for.
+//! those behind it, in the order of ids, along with it; each further miss fetches a longer stretch. A thousand reads in
+//! any order are then some twenty requests, and three reads fetch little that nobody asked for. (Of a stretch that is
+//! read in random order, what lies before the first miss is left: halved by each further one, so the number of requests
+//! grows with the logarithm of a stretch, and with the number of stretches.)
 //!
 //! What was fetched is good for a while, and only as long as this run writes nothing of that kind: a write forgets it,
 //! so that what is read next is what the write left.
