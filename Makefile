@@ -1,6 +1,6 @@
 # The commands of this project. Everything they need is checked first, and said clearly where it is missing.
 
-.PHONY: demo test sim bench docs deny need help
+.PHONY: demo test sim bench docs dist deny need help
 
 help:
 	@echo "make demo   run the main job end to end: simulator, engine, terraform"
@@ -8,6 +8,7 @@ help:
 	@echo "make sim    run thousands of seeds of the simulation; SEEDS=10000 sets how many, SEED=7 replays one"
 	@echo "make bench  print the benchmarks of docs/benchmarks.md"
 	@echo "make docs   write the registry pages anew from the schema"
+	@echo "make dist   pack the provider for release and for filesystem mirrors into dist/; signed with GPG_FINGERPRINT"
 	@echo "make deny   check licences, sources and duplicates of dependencies"
 
 need:
@@ -34,6 +35,9 @@ bench: need
 docs: need
 	cargo build --locked -p terraform-provider-zoom
 	@target_dir=$$(.ci/target-dir); "$$target_dir/debug/terraform-provider-zoom" docs --examples examples --out docs
+
+dist: need
+	@.ci/dist
 
 deny:
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

@@ -290,7 +290,8 @@ fn workers(
         telemetry.clone(),
         NoticeOptions::new(owner.to_owned(), backoff),
     );
-    let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention);
+    let retention = RetentionWorker::new(store.clone(), clock.clone(), config.store.replay_retention)
+        .with_audit_retention(config.store.audit_retention);
     vec![
         (Arc::new(intake), config.zoom.max_parallel_polls),
         (Arc::new(delivery), config.delivery.max_parallel),

@@ -7,7 +7,10 @@ use tfplug::{
     data_source::DataSource, provider::Context, resource::StateResponse, schema::Schema, value::Value,
 };
 
-use crate::{json as convert, problem, provider::Engine, schema};
+use crate::{
+    connection::{self, Engine},
+    json as convert, problem, schema,
+};
 
 /// The data source with the engine's id, version and URLs.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +32,11 @@ impl DataSource<Engine> for EngineSource {
     }
 
     async fn read(&self, context: &Context<Engine>, config: &Value, response: &mut StateResponse) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
-        else {
+        let Some(connection) = connection::known(context, &mut response.diagnostics) else {
             return;
         };
         let schema = self.schema();
-        match client.engine().await {
+        match connection.client().engine().await {
             Ok(engine) => {
                 let engine = serde_json::to_value(engine).unwrap_or_else(|_| json!({}));
                 response.state = Some(convert::to_value(&engine, &schema.ty()));

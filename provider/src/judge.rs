@@ -31,8 +31,11 @@ struct StandIn {
 }
 
 impl StandIn {
-    /// All turns: each word of the spec's own choices has one.
-    fn turns<S: Spec>() -> Vec<Self> {
+    /// All turns: each word of the spec's own choices has one. Where everything is known, one turn says it all.
+    fn turns<S: Spec>(unknown: &[String]) -> Vec<Self> {
+        if unknown.is_empty() {
+            return vec![Self::default()];
+        }
         let choices = schema::choices::<S>();
         let longest = choices.values().map(Vec::len).max().unwrap_or_default();
         let turns = DURATIONS.len().max(longest + 1);
@@ -60,7 +63,7 @@ pub fn judge<S: Spec>(
 ) {
     let unknown = unknown_fields(config);
     let mut agreed: Option<Vec<Violation>> = None;
-    for turn in StandIn::turns::<S>() {
+    for turn in StandIn::turns::<S>(&unknown) {
         let spec = match serde_json::from_value::<S>(Json::Object(stand_in(attributes, config, &turn))) {
             Ok(spec) => spec,
             Err(error) => {
@@ -76,9 +79,6 @@ pub fn judge<S: Spec>(
                 .filter(|violation| violations.contains(violation))
                 .collect(),
         });
-        if unknown.is_empty() {
-            break;
-        }
     }
     for violation in agreed.unwrap_or_default() {
         let depends = unknown.iter().any(|field| overlap(field, &violation.field));

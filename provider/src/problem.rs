@@ -19,7 +19,7 @@ pub fn report(
 ) {
     match error {
         Error::Problem(problem) => report_problem(problem, attributes, config, diagnostics),
-        Error::Unreachable(..) | Error::Status(_) | Error::Address(_) | Error::Malformed(_) => {
+        Error::Unreachable { .. } | Error::Status { .. } | Error::Address(_) | Error::Malformed { .. } => {
             let mut text = error.to_string();
             if let Some(first) = text.get(..1) {
                 text = first.to_uppercase() + text.get(1..).unwrap_or_default();
@@ -87,7 +87,8 @@ fn usual_field(problem: &Problem) -> &'static str {
 
 /// Makes a sentence of what the engine says: either it is one, or it begins with the verb, and `field` is its subject.
 pub fn sentence(field: &str, detail: &str) -> String {
-    let begins_low = detail.chars().next().is_some_and(char::is_lowercase);
+    // A sentence may begin with a URL, which is none of our words.
+    let begins_low = detail.chars().next().is_some_and(char::is_lowercase) && !detail.starts_with("http");
     let end = if detail.ends_with(['.', '!', '?']) {
         ""
     } else {

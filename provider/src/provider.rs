@@ -1,35 +1,31 @@
 //! The provider: where the engine is, and how to speak to it.
 
-use std::{env, fmt, sync::Arc};
-
 use async_trait::async_trait;
-use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, Spec, client::Client};
+use engine_api::{AlarmChannelSpec, DestinationSpec, Secret, SourceSpec, client::Client};
 use tfplug::{
     diagnostics::Diagnostics,
     offers::Offers,
     provider::{ConfigureRequest, Provider},
-    schema::{Attribute, Schema},
+    schema::Schema,
     value::Value,
 };
 
-use crate::{catalog::Catalog, engine::EngineSource, status::SourceStatusSource};
-
-const URL: (&str, &str) = ("engine_url", "ZOOM_LOG_ENGINE_URL");
-const TOKEN: (&str, &str) = ("engine_token", "ZOOM_LOG_ENGINE_TOKEN");
-
-/// Reads a variable of the environment; a test brings its own.
-type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+use crate::{
+    actions::{Backfill, Check, Poll},
+    catalog::{Catalog, Listing},
+    connection::{Connection, Engine, Kept},
+    engine::EngineSource,
+    functions::{Labels, ParseOperationDetail},
+    settings::{self, Credential, Environment, Settings},
+    sources::{SourceSource, SourcesSource},
+    status::SourceStatusSource,
+    token::EngineToken,
+};
 
 /// The provider.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Zoom {
     environment: Environment,
-}
-
-impl fmt::Debug for Zoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Zoom").finish_non_exhaustive()
-    }
 }
 
 impl Default for Zoom {
@@ -41,71 +37,12 @@ impl Default for Zoom {
 impl Zoom {
     /// Returns the provider with the environment of the process.
     pub fn new() -> Self {
-        Self::with_environment(|name| env::var(name).ok())
+        Self::with_environment(Environment::of_the_process())
     }
 
     /// Returns the provider with another environment.
-    pub fn with_environment(environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self {
-            environment: Arc::new(environment),
-        }
-    }
-
-    /// Returns a setting from the configuration, else from the environment; nothing while it is unknown.
-    fn setting(
-        &self,
-        config: &Value,
-        (attribute, variable): (&str, &str),
-        diagnostics: &mut Diagnostics,
-    ) -> Option<String> {
-        let value = config.get(attribute);
-        if value.is_unknown() {
-            return None;
-        }
-        let found = value
-            .as_str()
-            .map(str::to_owned)
-            .or_else(|| (self.environment)(variable));
-        let found = found.filter(|text| !text.is_empty());
-        if found.is_none() {
-            diagnostics.attribute_error(
-                attribute,
-                "The provider is not configured",
-                format!(
-                    "Set `{attribute}` in the provider's configuration, or `{variable}` in the environment."
-                ),
-            );
-        }
-        found
-    }
-}
-
-/// What the configuration says about the engine.
-#[derive(Debug)]
-pub enum Engine {
-    /// It can be spoken to.
-    Known(Client),
-    /// Its URL or token comes from something that does not exist yet.
-    Unknown,
-}
-
-impl Engine {
-    /// Returns the client, or says that there is none yet.
-    pub fn client(&self, diagnostics: &mut Diagnostics) -> Option<&Client> {
-        match self {
-            Self::Known(client) => Some(client),
-            Self::Unknown => {
-                diagnostics.error(
-                    "The engine is not known yet",
-                    format!(
-                        "`{}` or `{}` of the provider depends on something that has not been created yet. Create that \
-                         first, for example with `-target`.",
-                        URL.0, TOKEN.0
-                    ),
-                );
-                None
-            }
-        }
+    pub fn with_environment(environment: Environment) -> Self {
+        Self { environment }
     }
 }
 
@@ -115,19 +52,7 @@ impl Provider for Zoom {
     type Model = Value;
 
     fn schema(&self) -> Schema {
-        Schema::new([
-            Attribute::string(URL.0).describe(format!(
-                "The URL of the engine's API, such as `http://127.0.0.1:8420`. Needed here or in the environment, as `{}`.",
-                URL.1
-            )),
-            Attribute::string(TOKEN.0)
-                .sensitive()
-                .describe(format!(
-                    "The token for the engine's API; the engine prints the path of its admin token when it starts. \
-                     Needed here or in the environment, as `{}`.",
-                    TOKEN.1
-                )),
-        ])
+        Schema::new(settings::attributes())
         .describe(
             "Zoom's audit logs as code. The provider manages what `zoom-log-engine` collects from Zoom, where it \
              delivers it, and whom it tells when logs stop.\n\nThe engine is the server that holds the credentials, \
@@ -142,12 +67,11 @@ impl Provider for Zoom {
         request: ConfigureRequest<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Engine> {
-        let url = self.setting(request.config, URL, diagnostics);
-        let token = self.setting(request.config, TOKEN, diagnostics);
+        let settings = settings::read(&self.environment, request.config, diagnostics);
         if diagnostics.has_errors() {
             return None;
         }
-        let (Some(url), Some(token)) = (url, token) else {
+        let Some(settings) = settings else {
             return Some(Engine::Unknown);
         };
         let agent = format!(
@@ -155,13 +79,29 @@ impl Provider for Zoom {
             env!("CARGO_PKG_VERSION"),
             request.terraform_version
         );
-        match Client::new(&url, Secret::from(token), &agent) {
-            Ok(client) => Some(Engine::Known(client)),
+        let Settings {
+            url,
+            credential,
+            authorities,
+        } = settings;
+        match Client::with_authorities(&url, Secret::default(), &agent, &authorities) {
+            Ok(client) => {
+                let token = match credential {
+                    Credential::Token(token) => token,
+                    Credential::Pipeline(pipeline) => {
+                        let attributes: Vec<_> = settings::attributes().collect();
+                        pipeline
+                            .token(&client, &url, &self.environment, &attributes, diagnostics)
+                            .await?
+                    }
+                };
+                let client = client.with_token(token);
+                Some(Engine::Known(Box::new(Connection::new(client, &url))))
+            }
             Err(error) => {
-                diagnostics.attribute_error(
-                    URL.0,
-                    "The engine's URL cannot be used",
-                    format!("The URL of the engine is not one that can be connected to: {error}."),
+                diagnostics.error(
+                    "The engine cannot be connected to",
+                    format!("Neither request was sent nor answer awaited: {error}. Check `engine_url` and `engine_ca_file`."),
                 );
                 None
             }
@@ -169,19 +109,29 @@ impl Provider for Zoom {
     }
 
     fn offer(&self, offers: &mut Offers<Engine>) {
-        kept::<SourceSpec>(offers, "zoom_log_source", "client_secret_version");
-        kept::<DestinationSpec>(offers, "zoom_log_destination", "secrets_version");
-        kept::<AlarmChannelSpec>(offers, "zoom_log_alarm_channel", "secrets_version");
+        kept::<SourceSpec>(offers);
+        kept::<DestinationSpec>(offers);
+        kept::<AlarmChannelSpec>(offers);
         offers.data_source(EngineSource);
+        offers.data_source(SourceSource).with_validate();
+        offers.data_source(SourcesSource);
         offers.data_source(SourceStatusSource);
+        offers.ephemeral(EngineToken).with_renew().with_close();
+        offers.action(Poll);
+        offers.action(Backfill).with_validate();
+        offers.action(Check);
+        offers.function(Labels);
+        offers.function(ParseOperationDetail);
     }
 }
 
 /// Offers the resource for the objects that the engine keeps of a spec.
-fn kept<S: Spec>(offers: &mut Offers<Engine>, type_name: &'static str, version: &'static str) {
+fn kept<S: Kept>(offers: &mut Offers<Engine>) {
     offers
-        .resource(Catalog::<S>::new(type_name, version))
+        .resource(Catalog::<S>::new())
         .with_validate()
         .with_modify_plan()
-        .with_import();
+        .with_import()
+        .with_import_by_identity()
+        .with_list(Listing::<S>::new());
 }

@@ -18,6 +18,8 @@ use crate::{about, json};
 
 /// The attribute with the id that the engine gives.
 pub const ID: &str = "id";
+/// The attribute with the id of the engine that has the object.
+pub const ENGINE_ID: &str = "engine_id";
 /// The attribute that shows whether a stored secret has changed.
 pub const FINGERPRINT: &str = "credential_fingerprint";
 /// The attribute of a source that shows where somebody consents.
@@ -56,6 +58,10 @@ pub fn resource<S: Spec>() -> Schema {
         Attribute::string(ID)
             .computed()
             .describe(format!("The id that the engine gave the {}.", S::KIND)),
+        Attribute::string(ENGINE_ID).computed().describe(format!(
+            "The id of the engine that has the {}. Where the provider is pointed at another engine, nothing is planned.",
+            S::KIND
+        )),
     ];
     attributes.extend(
         Translation {

@@ -9,9 +9,13 @@
 //! engine holds the same version, secrets are neither compared nor sent, unless the stored one was changed at the
 //! engine. For that the fingerprint of our last write is remembered in private state. A version that only the engine
 //! holds gates nothing: it is planned away, and the secrets are compared.
+//!
+//! Where the address changes that secrets are sent to, they are sent again, whatever the version says: the engine does
+//! not take what it stores to a server that it was not given for.
 
 use std::collections::BTreeMap;
 
+use engine_api::same_origin;
 use tfplug::{
     path::{Path, Step},
     private::Key,
@@ -85,6 +89,8 @@ pub struct Known<'a> {
     pub attributes: &'a [Attribute],
     /// The name of its version attribute.
     pub version: &'a str,
+    /// The field with the URL that its secrets are sent to, where it has one.
+    pub address: Option<&'a str>,
     /// The prior state, as the engine just showed it.
     pub prior: &'a Value,
     /// The configuration.
@@ -99,7 +105,9 @@ pub struct Known<'a> {
 
 /// Decides what the plan has to find out about secrets.
 pub fn question(known: &Known<'_>) -> Question {
-    if places(known.attributes, known.prior) != places(known.attributes, known.plan) {
+    if places(known.attributes, known.prior) != places(known.attributes, known.plan)
+        || hides_room(known.attributes, known.plan)
+    {
         return Question::Send;
     }
     let given: Vec<Slot<'_>> = slots(known.attributes, known.config)
@@ -108,6 +116,9 @@ pub fn question(known: &Known<'_>) -> Question {
         .collect();
     if given.is_empty() {
         return Question::Keep;
+    }
+    if moves(known) {
+        return Question::Send;
     }
     let version = known.plan.get(known.version);
     if !version.is_null() {
@@ -127,6 +138,40 @@ pub fn question(known: &Known<'_>) -> Question {
         };
     }
     Question::Compare(candidates)
+}
+
+/// Returns whether secrets are to be sent to another server than so far, or to one that is not known yet.
+fn moves(known: &Known<'_>) -> bool {
+    let Some(address) = known.address else {
+        return false;
+    };
+    let path = address.split('.').fold(Path::root(), Path::attribute);
+    let (old, new) = (known.prior.at(&path), known.plan.at(&path));
+    match (old.and_then(Value::as_str), new) {
+        (Some(_), Some(Value::Unknown)) => true,
+        (Some(old), Some(new)) => new.as_str().is_some_and(|new| !same_origin(old, new)),
+        _ => false,
+    }
+}
+
+/// Whether something with room for secrets is not known yet, so that nobody can say whether there will be some.
+fn hides_room(attributes: &[Attribute], object: &Value) -> bool {
+    attributes.iter().any(|attribute| {
+        let Kind::Nested(_, inner) = &attribute.kind else {
+            return false;
+        };
+        match object.get(&attribute.name) {
+            Value::Unknown => has_room(inner),
+            value => hides_room(inner, value),
+        }
+    })
+}
+
+fn has_room(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.kind {
+        Kind::Nested(_, inner) => has_room(inner),
+        Kind::Plain(_) => attribute.write_only,
+    })
 }
 
 /// Returns where an object keeps secrets or refers to them: the fields with room for one, and each one's reference.

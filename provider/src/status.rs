@@ -7,7 +7,10 @@ use tfplug::{
     data_source::DataSource, provider::Context, resource::StateResponse, schema::Schema, value::Value,
 };
 
-use crate::{json as convert, problem, provider::Engine, schema};
+use crate::{
+    connection::{self, Engine},
+    json as convert, problem, schema,
+};
 
 /// The data source with a source's health, positions and alarms.
 #[derive(Debug, Clone, Copy)]
@@ -31,15 +34,12 @@ impl DataSource<Engine> for SourceStatusSource {
     }
 
     async fn read(&self, context: &Context<Engine>, config: &Value, response: &mut StateResponse) {
-        let Some(client) = context
-            .data()
-            .and_then(|engine| engine.client(&mut response.diagnostics))
-        else {
+        let Some(connection) = connection::known(context, &mut response.diagnostics) else {
             return;
         };
         let schema = self.schema();
         let id = config.get(ARGUMENT).as_str().unwrap_or_default();
-        match client.source_status(id).await {
+        match connection.client().source_status(id).await {
             Ok(Some(status)) => {
                 let status = serde_json::to_value(status).unwrap_or_else(|_| json!({}));
                 response.state = Some(convert::to_value(&status, &schema.ty()));

@@ -55,6 +55,11 @@ pub struct AlarmWebhook {
 
 impl Spec for AlarmChannelSpec {
     const KIND: Kind = Kind::AlarmChannel;
+    const ADDRESS: Option<&'static str> = Some("webhook.url");
+
+    fn address(&self) -> Option<&str> {
+        self.webhook.as_ref().map(|webhook| &*webhook.url)
+    }
 
     fn name(&self) -> &str {
         &self.name

@@ -314,6 +314,11 @@ impl HttpDestination {
 
 impl Spec for DestinationSpec {
     const KIND: Kind = Kind::Destination;
+    const ADDRESS: Option<&'static str> = Some("http.url");
+
+    fn address(&self) -> Option<&str> {
+        self.http.as_ref().map(|http| &*http.url)
+    }
 
     fn name(&self) -> &str {
         &self.name

@@ -117,6 +117,12 @@ typed_id!(
     "bf_"
 );
 
+typed_id!(
+    /// A token for the engine's API.
+    TokenId,
+    "tok_"
+);
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod alarm_channel;
+mod audit;
 mod backfill;
 #[cfg(feature = "client")]
 pub mod client;
@@ -26,24 +27,29 @@ mod source;
 mod spec;
 mod spelled;
 mod status;
+mod token;
 mod view;
 
 pub use alarm_channel::{AlarmChannelSpec, AlarmWebhook};
+pub use audit::{Actor, ActorKind, AuditEntry, AuditQuery};
 pub use backfill::{BackfillFeed, BackfillRequest, BackfillState, BackfillView};
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResult};
 pub use destination::{
     BasicAuth, Batch, BodyFormat, Compression, DestinationSpec, FileDestination, HttpDestination, Only,
     SecretHeader,
 };
-pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId};
+pub use id::{AlarmChannelId, BackfillId, DeadLetterId, DestinationId, InvalidId, SourceId, TokenId};
 pub use log_type::LogType;
 pub use problem::{Code, FieldError, Problem};
 pub use secret::Secret;
 pub use source::{Authorization, Cloud, DropOffAlarm, SourceSpec};
-pub use spec::{Kind, SecretField, Spec, Violation};
+pub use spec::{Kind, SecretField, Spec, Violation, same_origin};
 pub use spelled::{HumanDuration, HumanInstant, Spelled, Spelling};
 pub use status::{
     AlarmState, AlarmStatus, ChannelStatus, CheckReport, Consent, ConsentStatus, DestinationStatus,
-    FeedCheck, FeedDelivery, FeedStatus, Health, SourceStatus, Trouble,
+    FeedCheck, FeedDelivery, FeedStatus, FeedTrouble, Health, SourceStatus, Trouble,
 };
-pub use view::{CompareRequest, CompareResult, EngineView, Items, View};
+pub use token::{
+    ExchangeRequest, ExchangedToken, Identity, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
+};
+pub use view::{CompareRequest, CompareResult, EngineView, Items, SourceTrial, View};

@@ -46,6 +46,8 @@ codes! {
     UnknownReference = "unknown_reference", 422, "The spec names an object that does not exist";
     /// A secret that the object cannot work without is neither given nor stored.
     MissingSecret = "missing_secret", 422, "A secret is missing";
+    /// The address changed, and a secret that was stored for the old one was not sent again.
+    SecretNotResent = "secret_not_resent", 422, "A new address needs its secrets again";
     /// A secret reference names a place that the engine's configuration does not allow.
     SecretRefRefused = "secret_ref_refused", 422, "The secret reference is not allowed";
     /// A secret reference names a place that cannot be read.
@@ -56,6 +58,14 @@ codes! {
     AddressRefused = "address_refused", 422, "The address is not allowed";
     /// The bearer token is missing or wrong.
     Unauthorized = "unauthorized", 401, "The token is missing or wrong";
+    /// The token may not do this.
+    InsufficientScope = "insufficient_scope", 403, "The token's scope is not enough";
+    /// The workload's identity is not one that the engine trusts.
+    IdentityRefused = "identity_refused", 401, "The workload's identity is not trusted";
+    /// The keys of a trusted issuer cannot be had.
+    IssuerUnavailable = "issuer_unavailable", 503, "The issuer of the identity cannot be asked";
+    /// Too many wrong tokens came from one address.
+    TooManyFailures = "too_many_failures", 429, "Too many wrong tokens came from this address";
     /// No such object or route.
     NotFound = "not_found", 404, "Not found";
     /// The route does not know the method.

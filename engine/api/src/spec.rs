@@ -95,6 +95,14 @@ pub trait Spec:
     /// The ids of the objects that this one needs; each must exist, and none can be deleted while this one stands.
     fn references(&self) -> Vec<(&'static str, String)>;
 
+    /// The field with the URL that stored secrets are sent to, dotted from the root of the spec, where users choose it.
+    const ADDRESS: Option<&'static str> = None;
+
+    /// The URL in [`Spec::ADDRESS`].
+    fn address(&self) -> Option<&str> {
+        None
+    }
+
     /// All broken rules, not only the first. Whether a required secret is stored already, only the engine knows.
     fn validate(&self, now: Timestamp) -> Vec<Violation>;
 }
@@ -132,6 +140,14 @@ pub(crate) fn check_secrets(spec: &impl Spec, violations: &mut Vec<Violation>) {
                 ));
             }
         }
+    }
+}
+
+/// Whether two URLs have the same scheme, host and port, so that what may be sent to the one may be sent to the other.
+pub fn same_origin(one: &str, other: &str) -> bool {
+    match (url::Url::parse(one), url::Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin() == other.origin(),
+        _ => false,
     }
 }
 

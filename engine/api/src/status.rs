@@ -220,6 +220,19 @@ pub struct ChannelStatus {
     pub last_sent_at: Option<Timestamp>,
 }
 
+/// What keeps one log type of a source from being collected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FeedTrouble {
+    /// The source's id.
+    pub source_id: String,
+    /// The log type.
+    pub log_type: LogType,
+    /// How collection is doing.
+    pub health: Health,
+    /// What is wrong, since when.
+    pub trouble: Trouble,
+}
+
 /// What a check of one feed found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedCheck {

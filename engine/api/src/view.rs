@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConsentStatus, Secret};
+use crate::{ConsentStatus, Secret, SourceSpec};
 
 /// An object as the engine holds it. Secrets are not in it; their fingerprint is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,17 @@ pub struct CompareResult {
     /// The fingerprint at the moment of the comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_fingerprint: Option<String>,
+}
+
+/// Asks whether the engine would accept a source's credentials, and stores nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTrial {
+    /// The source whose stored secret counts where `spec` has none; a new source, where it is left out.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The source as it would be.
+    pub spec: SourceSpec,
 }
 
 /// The engine: what it is, and what a Zoom app must know of it before any source exists.

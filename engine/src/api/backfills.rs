@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{
     Api,
+    acting::Acting,
     body::{Json, Query},
     declare,
     failure::{Breach, Failure},
@@ -51,7 +52,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Path(id): Path<String>,
     body: Json<BackfillRequest>,
 ) -> Result<Response, Failure> {
@@ -98,7 +99,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn cancel(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Path((id, backfill)): Path<(String, String)>,
 ) -> Result<Answer<BackfillView>, Failure> {
     let (source, _) = source(&api, &id).await?;

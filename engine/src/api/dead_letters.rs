@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{
     Api,
+    acting::Acting,
     body::{Json, Query},
     failure::Failure,
     objects::page_length,
@@ -47,7 +48,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn replay(
-    State(api): State<Api>,
+    Acting(api): Acting,
     body: Json<ReplayRequest>,
 ) -> Result<Answer<ReplayResult>, Failure> {
     let queued = api.store.queue_replay(&body.value).await?;
@@ -57,7 +58,7 @@ pub(super) async fn replay(
 }
 
 pub(super) async fn replay_one(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Path(id): Path<String>,
 ) -> Result<Answer<ReplayResult>, Failure> {
     let queued = match id.parse::<DeadLetterId>() {

@@ -41,7 +41,7 @@ pub(super) async fn create<S: Resource>(
     }
     Failure::all(spec.taken(api, None).await?.into_iter().collect())?;
     let id = new_id(S::KIND)?;
-    let secrets = secrets::merge(api, &id, spec, &[]).await?;
+    let secrets = secrets::merge(api, &id, spec, None, &[]).await?;
     spec.verify(api, &id, None, &secrets).await?;
     let content = content(spec, secrets)?;
     let created = api
@@ -82,7 +82,7 @@ pub(super) async fn replace<S: Resource>(
         }
         let taken = spec.taken(api, Some((id, &spec_before))).await?;
         Failure::all(taken.into_iter().collect())?;
-        let secrets = secrets::merge(api, id, spec, &stored).await?;
+        let secrets = secrets::merge(api, id, spec, Some(&spec_before), &stored).await?;
         spec.verify(api, id, Some(&spec_before), &secrets).await?;
         let content = content(spec, secrets)?;
         let departure = if spec.ends_consent(&spec_before) {
@@ -194,7 +194,7 @@ pub(super) fn parse<S: Resource>(object: &Object) -> Result<S, Failure> {
 }
 
 /// Every rule that can be judged without asking anybody outside.
-async fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
+pub(super) async fn check<S: Resource>(api: &Api, spec: &S, before: Option<&S>) -> Result<(), Failure> {
     let now = api.clock.now();
     let mut broken = spec.validate(now);
     if let Some(before) = before {
@@ -244,7 +244,7 @@ fn content<S: Resource>(spec: &S, secrets: Merged) -> Result<Content, Failure> {
     })
 }
 
-fn new_id(kind: Kind) -> Result<String, Failure> {
+pub(super) fn new_id(kind: Kind) -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::internal(error.to_string()))?;
     Ok(match kind {

@@ -3,7 +3,7 @@
 //! A [`Failure`] carries two texts: the problem, which the caller sees, and the cause, which only the log sees. The
 //! guard writes both out, each once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     http::StatusCode,
@@ -25,6 +25,8 @@ pub(super) struct Failure {
     pub(super) problem: Box<Problem>,
     /// For the log only.
     pub(super) cause: Option<Arc<str>>,
+    /// How long to wait before the next try, where that is known.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// A rule of this engine that a field breaks.
@@ -81,6 +83,12 @@ impl Failure {
         self
     }
 
+    /// The same failure, with how long to wait before the next try.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
     /// All breaches in one problem: the first one names it, and where there are several each is listed.
     pub(super) fn all(breaches: Vec<Breach>) -> Result<(), Self> {
         let Some(first) = breaches.first() else {
@@ -115,6 +123,7 @@ impl From<Problem> for Failure {
         Self {
             problem: Box::new(problem),
             cause: None,
+            retry_after: None,
         }
     }
 }

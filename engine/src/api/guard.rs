@@ -13,11 +13,17 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use engine_api::{Code, Problem, Secret};
+use engine_api::{Code, Problem};
 use futures_util::FutureExt as _;
 use tracing::{Instrument as _, debug, error, info, info_span};
 
-use super::{Api, failure::Failure, route::Route};
+use super::{
+    Api,
+    access::{self, Peer},
+    acting::RequestId,
+    failure::Failure,
+    route::Route,
+};
 use crate::telemetry::{ApiLabels, RouteLabels};
 
 /// Shorter than the minute that the client waits, so that it sees the answer.
@@ -50,11 +56,13 @@ pub(super) async fn enter(
 async fn admitted(
     api: &Api,
     route: &'static Route,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
     if !route.open {
-        authorize(api, request.headers())?;
+        let peer = request.extensions().get::<Peer>().copied();
+        let caller = access::authorize(api, route, request.headers(), peer).await?;
+        request.extensions_mut().insert(caller);
     }
     let work = async {
         // Probes must be answered while everything else waits.
@@ -79,32 +87,12 @@ async fn admitted(
         })
 }
 
-fn authorize(api: &Api, headers: &HeaderMap) -> Result<(), Failure> {
-    let shown = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = shown
-        .and_then(|shown| shown.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if api.vault.equal(&Secret::from(token.trim()), &api.token) => Ok(()),
-        Some(_) => Err(Failure::new(
-            Code::Unauthorized,
-            "the token is not this engine's: its admin token is in the file that `auth.admin_token_file` names",
-        )),
-        None => Err(Failure::new(
-            Code::Unauthorized,
-            "no token was sent: send the header `Authorization: Bearer` with the engine's admin token, which is in the \
-             file that `auth.admin_token_file` names",
-        )),
-    }
-}
-
 /// Finishes every answer, whoever gave it.
-pub(super) async fn finish(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn finish(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = api.clock.monotonic();
     let id = request_id(request.headers());
     let method = request.method().clone();
+    request.extensions_mut().insert(RequestId(id.as_str().into()));
     let span = info_span!("request", request_id = id);
 
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -202,6 +190,11 @@ fn write_problem(response: &mut Response, failure: &Failure, id: &str) {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
+    if let Some(wait) = failure.retry_after {
+        // Rounded up: whoever comes back a moment too early has to wait again.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -7,14 +7,19 @@
 //! kinds is in `resource`. `declare` makes a stored object of a spec and its secrets.
 //!
 //! What holds:
-//! * Every route needs the token, but for the four of probes and documents, and the two pages of a consent: those are for
-//!   people without the token, and take nothing that Zoom did not give to the browser that they were begun in.
+//! * Every route names the scope that a token needs for it, but for the four of probes and documents, and the two pages of
+//!   a consent: those are for people without a token, and take nothing that Zoom did not give to the browser that they
+//!   were begun in.
 //! * No body, no query and no secret is logged or echoed. What a store or a vault says inside is logged under the
 //!   request's id; the caller gets the code and what to do.
+//! * What a handler changes, it changes through `acting::Acting`, and so it is noted in the audit log.
 //! * An object is stored after everything about it was checked, or not at all.
 //!
 //! **Invariant:** nothing here moves events; a change in the catalog wakes the workers, and they look for themselves.
 
+mod access;
+mod acting;
+mod audit;
 mod backfills;
 mod body;
 mod consent;
@@ -23,6 +28,7 @@ mod declare;
 mod engine;
 mod failure;
 mod guard;
+mod identity;
 mod objects;
 mod openapi;
 mod resource;
@@ -32,8 +38,11 @@ mod serve;
 mod sources;
 mod status;
 mod table;
+mod table_access;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod tokens;
 mod zoom_check;
 
 use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
@@ -42,13 +51,14 @@ use async_trait::async_trait;
 use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
+use self::{identity::Identities, throttle::Throttle};
 pub use self::{route::router, serve::serve};
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Issuer},
     credential::{Accepted, Departure},
     http::Http,
-    store::{Store, catalog::SealedSecret},
+    store::{Store, audit::By, catalog::SealedSecret},
     telemetry::Telemetry,
     vault::Vault,
     zoom::Begun,
@@ -69,7 +79,7 @@ pub struct Parts {
     pub telemetry: Telemetry,
     /// Whose egress rule judges the URLs in specs.
     pub http: Http,
-    /// The token that callers must show.
+    /// The admin token, which may do everything.
     pub token: Secret,
     /// What `/v1/engine` shows.
     pub engine: EngineView,
@@ -98,6 +108,10 @@ pub struct Limits {
     pub daily_request_budget: u32,
     /// Knows the labels that events can have.
     pub labeller: Labeller,
+    /// Whether the admin token is refused while there is another token with the scope `admin`.
+    pub admin_token_only_bootstraps: bool,
+    /// Whose word about a workload is taken.
+    pub issuers: Vec<Issuer>,
 }
 
 impl From<&Config> for Limits {
@@ -108,6 +122,8 @@ impl From<&Config> for Limits {
             shutdown_deadline: config.server.shutdown_deadline,
             daily_request_budget: config.zoom.daily_request_budget,
             labeller: config.labels.labeller.clone(),
+            admin_token_only_bootstraps: config.auth.admin_token_only_bootstraps,
+            issuers: config.auth.issuers.clone(),
         }
     }
 }
@@ -180,22 +196,47 @@ pub struct CheckFault {
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
+    /// The store of the parts, and on whose behalf this handle writes to it.
+    store: Store,
 }
 
 struct Inner {
     parts: Parts,
     turns: Semaphore,
+    throttle: Throttle,
+    identities: Identities,
 }
 
 impl Api {
     /// Prepares the API; nothing is listened to yet.
     pub fn new(parts: Parts) -> Self {
+        let issuers = parts.limits.issuers.clone();
+        let identities = Identities::new(issuers, parts.http.clone(), parts.clock.clone());
         Self {
+            store: parts.store.clone(),
             inner: Arc::new(Inner {
                 parts,
                 turns: Semaphore::new(PARALLEL_REQUESTS),
+                throttle: Throttle::default(),
+                identities,
             }),
         }
+    }
+
+    /// The same API, whose changes are noted as somebody's.
+    fn acting(&self, by: By) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            store: self.store.acting(by),
+        }
+    }
+
+    fn identities(&self) -> &Identities {
+        &self.inner.identities
+    }
+
+    fn throttle(&self) -> &Throttle {
+        &self.inner.throttle
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     Api,
+    acting::Acting,
     body::{Json, Query, idempotency_key, if_match},
     declare,
     failure::Failure,
@@ -53,7 +54,7 @@ pub(super) fn page_length(wanted: Option<u32>) -> u32 {
 }
 
 pub(super) async fn create<S: Resource>(
-    State(api): State<Api>,
+    Acting(api): Acting,
     headers: HeaderMap,
     body: Json<S>,
 ) -> Result<Response, Failure> {
@@ -88,7 +89,7 @@ pub(super) async fn get<S: Resource>(
 }
 
 pub(super) async fn replace<S: Resource>(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Json<S>,
@@ -99,7 +100,7 @@ pub(super) async fn replace<S: Resource>(
 }
 
 pub(super) async fn remove<S: Resource>(
-    State(api): State<Api>,
+    Acting(api): Acting,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {

@@ -14,7 +14,12 @@ use super::{
 /// What any route may answer.
 const ALWAYS: [Code; 2] = [Code::Internal, Code::TimedOut];
 /// What any route behind the token may answer beside that.
-const GUARDED: [Code; 2] = [Code::Unauthorized, Code::StoreUnavailable];
+const GUARDED: [Code; 4] = [
+    Code::Unauthorized,
+    Code::InsufficientScope,
+    Code::TooManyFailures,
+    Code::StoreUnavailable,
+];
 const TOKEN: &str = "token";
 
 /// The document as text; it is the same for the whole life of the process.
@@ -66,7 +71,8 @@ pub(super) fn document() -> Value {
                 TOKEN: {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The admin token, from the file that `auth.admin_token_file` names.",
+                    "description": "A token with the scope that the operation names, made with `POST /v1/tokens`; or the admin \
+                        token, from the file that `auth.admin_token_file` names.",
                 },
             },
             "schemas": generator.take_definitions(true),
@@ -96,9 +102,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": body(generator) } } });
     }
-    if route.open {
-        operation["security"] = json!([]);
-    }
+    operation["security"] = if route.open {
+        json!([])
+    } else {
+        json!([{ TOKEN: [route.scope] }])
+    };
     operation
 }
 

@@ -6,7 +6,7 @@ use axum::{
     middleware,
     routing::MethodRouter,
 };
-use engine_api::Code;
+use engine_api::{Code, Scope};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{Api, guard, table::table};
@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) path: String,
     /// Whether it answers without a token.
     pub(super) open: bool,
+    /// What a token must be good for, where it is not open.
+    pub(super) scope: Scope,
     /// Whether it answers without waiting for a turn.
     pub(super) probe: bool,
     pub(super) handler: fn() -> MethodRouter<Api>,
@@ -73,6 +75,8 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl Route {
+    /// A route that needs the scope `read` where it only shows something, and `write` otherwise, unless it says what else
+    /// it [needs](Route::needs).
     pub(super) fn new(
         method: Method,
         path: impl Into<String>,
@@ -81,10 +85,16 @@ impl Route {
         summary: impl Into<String>,
         handler: fn() -> MethodRouter<Api>,
     ) -> Self {
+        let scope = if method == Method::GET {
+            Scope::Read
+        } else {
+            Scope::Write
+        };
         Self {
             method,
             path: path.into(),
             open: false,
+            scope,
             probe: false,
             handler,
             tag,
@@ -99,6 +109,11 @@ impl Route {
 
     pub(super) fn open(mut self) -> Self {
         self.open = true;
+        self
+    }
+
+    pub(super) fn needs(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 

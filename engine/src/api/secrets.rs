@@ -3,10 +3,15 @@
 //!
 //! The rule, field by field, over the fields that the new spec has: a value replaces what is stored, an empty value
 //! removes it, a reference replaces it, and a field that is left out keeps it, if the spec has still room for it.
+//!
+//! What is kept is kept for the address that it was given for. Whoever may change a destination does not know its
+//! secrets, and must not learn them by naming a server of their own: a change of the URL's scheme, host or port needs
+//! the secrets again.
 
-use engine_api::{Code, Secret, SecretField, Spec};
+use engine_api::{Code, Secret, SecretField, Spec, same_origin};
 use jiff::Timestamp;
 use serde_json::Value;
+use url::Url;
 
 use super::{
     Api,
@@ -47,8 +52,10 @@ pub(super) async fn merge<S: Spec>(
     api: &Api,
     id: &str,
     spec: &S,
+    spec_before: Option<&S>,
     stored: &[SealedSecret],
 ) -> Result<Merged, Failure> {
+    let moved = spec_before.and_then(|before| moved(spec, before));
     let now = api.clock.now();
     let mut merged = Merged {
         sealed: Vec::new(),
@@ -61,6 +68,10 @@ pub(super) async fn merge<S: Spec>(
     for field in spec.secrets() {
         let before = stored.iter().find(|secret| secret.field == field.field);
         let after = after(api, id, spec, &field, before, now).await?;
+        if let (After::Stored { .. }, None, Some((address, old))) = (&after, field.value, &moved) {
+            missing.push(not_resent(field.field, address, old));
+            continue;
+        }
         if let After::Stored { sealed, secret, .. } = &after {
             kept.push(field.field);
             merged.sealed.push(SealedSecret {
@@ -100,6 +111,24 @@ pub(super) async fn merge<S: Spec>(
         merged.fingerprint = Some(api.vault.fingerprint(id, &fields));
     }
     Ok(merged)
+}
+
+/// The field of the address and the old address, where the new one is another server.
+fn moved<S: Spec>(spec: &S, before: &S) -> Option<(&'static str, String)> {
+    let (new, old) = (spec.address()?, before.address()?);
+    (!same_origin(new, old)).then(|| (S::ADDRESS.unwrap_or_default(), old.to_owned()))
+}
+
+fn not_resent(field: &str, address: &str, old: &str) -> Breach {
+    let old = Url::parse(old).map_or_else(
+        |_| "another server".to_owned(),
+        |url| format!("`{}`", url.origin().ascii_serialization()),
+    );
+    let detail = format!(
+        "`{address}` names another server, and the stored `{field}` was given for {old}: send `{field}` again with the \
+         new address, send it empty to remove it, or keep the address"
+    );
+    Breach::new(Code::SecretNotResent, field, detail)
 }
 
 enum After {

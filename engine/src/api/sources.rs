@@ -1,23 +1,31 @@
 //! What can be asked of a source beside its spec: to be checked, to be polled.
 
 use axum::{
-    Json,
+    Json as Answer,
     extract::{Path, State},
     http::StatusCode,
 };
-use engine_api::{CheckReport, Code, FeedCheck, Kind, SourceSpec, Trouble};
+use engine_api::{CheckReport, Code, FeedCheck, Kind, SourceSpec, SourceTrial, Trouble};
 
-use super::{Api, declare, failure::Failure, resource::ask, secrets};
+use super::{
+    Api,
+    acting::Acting,
+    body::Json,
+    declare,
+    failure::Failure,
+    resource::{Resource as _, ask},
+    secrets,
+};
 
 /// Asks Zoom with the secret that is stored or referred to.
 pub(super) async fn check(
     State(api): State<Api>,
     Path(id): Path<String>,
-) -> Result<Json<CheckReport>, Failure> {
+) -> Result<Answer<CheckReport>, Failure> {
     let found = api.store.object_with_secrets(Kind::Source, &id).await?;
     let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
     let spec: SourceSpec = declare::parse(&object)?;
-    let secrets = secrets::merge(&api, &id, &spec, &stored).await?;
+    let secrets = secrets::merge(&api, &id, &spec, None, &stored).await?;
     let secret = secrets.secret("client_secret").ok_or_else(|| {
         Failure::at(
             Code::MissingSecret,
@@ -38,14 +46,31 @@ pub(super) async fn check(
             }),
         })
         .collect();
-    Ok(Json(CheckReport {
+    Ok(Answer(CheckReport {
         ok: feeds.iter().all(|feed| feed.trouble.is_none()),
         feeds,
     }))
 }
 
+/// Checks a source's spec and credentials as a create or a replace would, and stores nothing: what a plan asks.
+pub(super) async fn try_out(State(api): State<Api>, body: Json<SourceTrial>) -> Result<StatusCode, Failure> {
+    let SourceTrial { id, spec } = body.value;
+    let (id, before, stored) = match id {
+        None => (declare::new_id(Kind::Source)?, None, Vec::new()),
+        Some(id) => {
+            let found = api.store.object_with_secrets(Kind::Source, &id).await?;
+            let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
+            (id, Some(declare::parse(&object)?), stored)
+        }
+    };
+    declare::check(&api, &spec, before.as_ref()).await?;
+    let secrets = secrets::merge(&api, &id, &spec, before.as_ref(), &stored).await?;
+    spec.verify(&api, &id, before.as_ref(), &secrets).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Makes the feeds of a source due now.
-pub(super) async fn poll(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
+pub(super) async fn poll(Acting(api): Acting, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     if api.store.object(Kind::Source, &id).await?.is_none() {
         return Err(Failure::absent(Kind::Source));
     }

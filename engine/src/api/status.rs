@@ -1,19 +1,28 @@
 //! How sources, destinations and alarm channels are doing, put together from what the workers left in the store.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use axum::{
     Json,
     extract::{Path, State},
 };
 use engine_api::{
-    AlarmChannelId, ChannelStatus, Code, Consent, DestinationId, DestinationStatus, FeedStatus, Health, Kind,
-    SourceId, SourceSpec, SourceStatus, Trouble,
+    AlarmChannelId, ChannelStatus, Code, Consent, DestinationId, DestinationStatus, FeedStatus, FeedTrouble,
+    Health, Items, Kind, SourceId, SourceSpec, SourceStatus, Trouble,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 
-use super::{Api, consent, declare, failure::Failure};
+use super::{Api, body::Query, consent, declare, failure::Failure, objects::page_length};
 use crate::{model::Day, store::FeedRow};
+
+/// Which page of troubles.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TroubleQuery {
+    after: Option<String>,
+    limit: Option<u32>,
+}
 
 pub(super) async fn source(
     State(api): State<Api>,
@@ -67,6 +76,37 @@ pub(super) async fn source(
             ),
         ),
         feeds,
+    }))
+}
+
+/// What keeps sources from being collected, a page of sources at a time.
+pub(super) async fn troubles(
+    State(api): State<Api>,
+    Query(query): Query<TroubleQuery>,
+) -> Result<Json<Items<FeedTrouble>>, Failure> {
+    let limit = page_length(query.limit);
+    let rows = api.store.troubled_feeds(query.after.as_deref(), limit).await?;
+    let sources: BTreeSet<_> = rows.iter().map(|(source, _)| source).collect();
+    let next = sources.last().filter(|_| sources.len() >= limit as usize);
+    let next = next.map(|source| (*source).clone());
+    let now = api.clock.now();
+    let items = rows.into_iter().filter_map(|(source_id, row)| {
+        let FeedStatus {
+            log_type,
+            health,
+            trouble,
+            ..
+        } = feed(row, now);
+        Some(FeedTrouble {
+            source_id,
+            log_type,
+            health,
+            trouble: trouble?,
+        })
+    });
+    Ok(Json(Items {
+        items: items.collect(),
+        next,
     }))
 }
 

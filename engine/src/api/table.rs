@@ -8,8 +8,8 @@ use axum::{
 };
 use engine_api::{
     AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareRequest,
-    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, Items, Kind,
-    ReplayRequest, ReplayResult, SourceSpec, SourceStatus, View,
+    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
+    ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus, SourceTrial, View,
 };
 use schemars::JsonSchema;
 
@@ -17,17 +17,17 @@ use super::{
     Api, backfills, consent, dead_letters, engine, objects,
     resource::Resource,
     route::{Parameter, Route, parameter},
-    sources, status,
+    sources, status, table_access,
 };
 use crate::{credential::CALLBACK_PATH, telemetry::Telemetry};
 
-const ID: Parameter = parameter::<String>("path", "id", "The object's id.");
-const AFTER: Parameter = parameter::<String>(
+pub(super) const ID: Parameter = parameter::<String>("path", "id", "The object's id.");
+pub(super) const AFTER: Parameter = parameter::<String>(
     "query",
     "after",
     "Where the last page ended: `next` of its answer.",
 );
-const LIMIT: Parameter = parameter::<u32>(
+pub(super) const LIMIT: Parameter = parameter::<u32>(
     "query",
     "limit",
     "How many items a page has, up to 500; 100 by default.",
@@ -63,6 +63,8 @@ pub(super) fn table() -> &'static [Route] {
         ));
         table.extend(of_dead_letters());
         table.extend(of_consents());
+        table.extend(table_access::of_tokens());
+        table.push(table_access::of_audit());
         table
     });
     &TABLE
@@ -129,6 +131,7 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         Code::InvalidSpec,
         Code::UnknownReference,
         Code::MissingSecret,
+        Code::SecretNotResent,
         Code::SecretRefRefused,
         Code::SecretRefUnreadable,
         Code::PathRefused,
@@ -217,6 +220,8 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
             format!("Compare candidates with the stored secrets of one {noun}"),
             || post(objects::compare::<S>),
         )
+        // It changes nothing, and a plan needs it.
+        .needs(Scope::Read)
         .with(&[ID])
         .takes::<CompareRequest>()
         .answers::<CompareResult>(StatusCode::OK, "Which candidates equal what is stored.")
@@ -274,6 +279,37 @@ fn of_sources() -> Vec<Route> {
         })
         .answers_empty(StatusCode::ACCEPTED, "It will be polled at once.")
         .refuses(&[Code::InvalidSpec]),
+        Route::new(
+            Method::POST,
+            "/v1/sources:try",
+            "sources",
+            "try_source",
+            "Check a source's spec and credentials as a create or a replace would, and store nothing",
+            || post(sources::try_out),
+        )
+        // It changes nothing, and a plan needs it.
+        .needs(Scope::Read)
+        .takes::<SourceTrial>()
+        .answers_empty(StatusCode::NO_CONTENT, "It would be accepted.")
+        .refuses(&[
+            Code::InvalidSpec,
+            Code::NotFound,
+            Code::MissingSecret,
+            Code::SecretRefRefused,
+            Code::SecretRefUnreadable,
+        ])
+        .refuses(&ZOOM_REFUSES),
+        Route::new(
+            Method::GET,
+            "/v1/sources:troubles",
+            "sources",
+            "list_source_troubles",
+            "List what keeps log types from being collected, over all sources, in the order of their ids",
+            || get(status::troubles),
+        )
+        .with(&[AFTER, LIMIT])
+        .answers::<Items<FeedTrouble>>(StatusCode::OK, "One page; `limit` counts sources.")
+        .refuses(&[Code::MalformedRequest]),
     ]
 }
 

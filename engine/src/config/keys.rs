@@ -93,6 +93,18 @@ pub const KEYS: &[Key] = &[
         "The file with the admin token; made where it does not exist.",
     ),
     key(
+        "auth.admin_token_only_bootstraps",
+        Boolean,
+        "false",
+        "Whether the admin token is refused while there is a token with the scope `admin`.",
+    ),
+    key(
+        "auth.issuers",
+        Tables,
+        "",
+        "Whose word about a workload is taken, and what it is good for: `name`, `issuer`, `audience`, `subjects`, `claims`, `scope`, `max_ttl`.",
+    ),
+    key(
         "vault.key_file",
         Text,
         "vault.key",
@@ -121,6 +133,12 @@ pub const KEYS: &[Key] = &[
         Text,
         "7d",
         "How long delivered events can be replayed.",
+    ),
+    key(
+        "store.audit_retention",
+        Text,
+        "400d",
+        "How long entries of the audit log are kept, from `1d` on.",
     ),
     key(
         "zoom.api_url",

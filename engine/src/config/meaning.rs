@@ -10,11 +10,11 @@ use std::{
 use engine_api::Spelling as _;
 use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use url::{Host, Url};
+use url::Url;
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, labels,
-    raw::Value,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, issuers,
+    labels, raw::Value,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,9 +37,7 @@ pub(super) fn read(
     reader.data_dir = data_dir.clone().unwrap_or_default();
 
     let server = server(&mut reader);
-    let auth = reader
-        .path("auth.admin_token_file")
-        .map(|admin_token_file| Auth { admin_token_file });
+    let auth = auth(&mut reader);
     let vault = vault(&mut reader);
     let store = store(&mut reader);
     let egress = egress(&mut reader);
@@ -113,6 +111,16 @@ fn server(reader: &mut Reader<'_>) -> Option<Server> {
     })
 }
 
+fn auth(reader: &mut Reader<'_>) -> Option<Auth> {
+    let admin_token_file = reader.path("auth.admin_token_file");
+    let issuers = issuers::read(reader.raw, reader.problems);
+    Some(Auth {
+        admin_token_file: admin_token_file?,
+        admin_token_only_bootstraps: reader.boolean("auth.admin_token_only_bootstraps"),
+        issuers: issuers?,
+    })
+}
+
 fn vault(reader: &mut Reader<'_>) -> Option<Vault> {
     let key_file = reader.path("vault.key_file");
     let ref_dirs: Vec<_> = reader
@@ -165,9 +173,11 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
         ),
     };
     let replay_retention = reader.duration("store.replay_retention", Duration::ZERO..=180 * DAY);
+    let audit_retention = reader.duration("store.audit_retention", DAY..=36_600 * DAY);
     Some(Store {
         sqlite_file: sqlite_file?,
         replay_retention: replay_retention?,
+        audit_retention: audit_retention?,
     })
 }
 
@@ -373,19 +383,13 @@ impl Reader<'_> {
     /// A URL of Zoom: client secrets and tokens are sent there.
     fn zoom_url(&mut self, path: &str, allow_private_addresses: bool) -> Option<Url> {
         let url = self.url(path)?;
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        if loopback && !allow_private_addresses {
+        if issuers::is_loopback(&url) && !allow_private_addresses {
             return self.problem(
                 path,
                 "is a loopback address, which `egress.allow_private_addresses = true` must allow",
             );
         }
-        if url.scheme() == "http" && !loopback {
+        if issuers::safe_for_credentials(&url).is_err() {
             return self.problem(path, "must begin with `https://`, because client secrets are sent there; `http://` is for loopback addresses only");
         }
         Some(url)

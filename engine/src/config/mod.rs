@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
 
+mod issuers;
 mod keys;
 mod labels;
 mod meaning;
@@ -29,6 +30,7 @@ use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
 
+pub use issuers::{Issuer, safe_for_credentials};
 pub use keys::{ENV_PREFIX, Form, KEYS, Key};
 pub use raw::{Place, RawConfig};
 
@@ -80,6 +82,10 @@ pub struct Server {
 pub struct Auth {
     /// The file with the admin token.
     pub admin_token_file: PathBuf,
+    /// Whether that token is refused while there is another one with the scope `admin`.
+    pub admin_token_only_bootstraps: bool,
+    /// Whose word about a workload is taken.
+    pub issuers: Vec<Issuer>,
 }
 
 /// Secrets.
@@ -100,6 +106,8 @@ pub struct Store {
     pub sqlite_file: PathBuf,
     /// How long delivered events can be replayed.
     pub replay_retention: Duration,
+    /// How long entries of the audit log are kept.
+    pub audit_retention: Duration,
 }
 
 /// Reading Zoom.

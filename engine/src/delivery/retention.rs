@@ -19,13 +19,17 @@ use crate::{
 const STEP: u32 = 500;
 /// How often it is looked whether there is something to forget.
 const BEAT: Duration = Duration::from_mins(10);
+/// How long the audit log is kept where nothing else is said.
+const AUDIT_RETENTION: Duration = Duration::from_hours(24 * 400);
 
-/// Drops segments and days that Zoom has forgotten, removes notices that are done, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done, tokens that ended and old entries
+/// of the audit log, and gives free pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,
     clock: Clock,
     replay_retention: Duration,
+    audit_retention: Duration,
 }
 
 impl RetentionWorker {
@@ -35,13 +39,20 @@ impl RetentionWorker {
             store,
             clock,
             replay_retention,
+            audit_retention: AUDIT_RETENTION,
         }
+    }
+
+    /// Keeps entries of the audit log for so long.
+    #[must_use]
+    pub fn with_audit_retention(mut self, length: Duration) -> Self {
+        self.audit_retention = length;
+        self
     }
 
     async fn step(&self) -> Result<Next, Error> {
         let now = self.clock.now();
-        let kept = SignedDuration::try_from(self.replay_retention).unwrap_or(SignedDuration::MAX);
-        let before = now.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+        let before = earlier(now, self.replay_retention);
         crash::point("retention.before_drop").await;
         let dropped = self.store.drop_segments(before, STEP).await?;
         crash::point("retention.dropped").await;
@@ -50,14 +61,24 @@ impl RetentionWorker {
         }
         self.store.forget_old_days(now).await?;
         let notices = self.store.drop_finished_notices(now).await?;
+        let tokens = self.store.forget_ended_tokens(now).await?;
+        let audit = self
+            .store
+            .forget_audit(earlier(now, self.audit_retention))
+            .await?;
         let more_pages = self.store.vacuum().await?;
-        let more = dropped == STEP as usize || notices > 0 || more_pages;
+        let more = dropped == STEP as usize || notices > 0 || tokens > 0 || audit > 0 || more_pages;
         Ok(if more {
             Next::Again
         } else {
             Next::At(later(now, BEAT))
         })
     }
+}
+
+fn earlier(now: Timestamp, length: Duration) -> Timestamp {
+    let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+    now.saturating_sub(length).unwrap_or(Timestamp::MIN)
 }
 
 #[async_trait]

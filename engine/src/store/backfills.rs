@@ -2,10 +2,12 @@
 
 use engine_api::{BackfillFeed, BackfillId, BackfillState, BackfillView, LogType, SourceId};
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Error, Store,
+    audit::Deed,
     feeds::damaged,
     time::{instant, word},
 };
@@ -103,6 +105,16 @@ impl Store {
             }
         }
         if any {
+            let deed = Deed {
+                action: "backfill.create",
+                target: Some(id.as_str()),
+                after: Some(json!({
+                    "source_id": source, "log_types": log_types,
+                    "from": days.from.date().to_string(), "to": days.to.date().to_string(),
+                })),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
             write.commit().await?;
         }
         Ok(any)
@@ -121,6 +133,15 @@ impl Store {
         .execute(&mut *write)
         .await?
         .rows_affected();
+        if cancelled > 0 {
+            let deed = Deed {
+                action: "backfill.cancel",
+                target: Some(id.as_str()),
+                after: Some(json!({ "source_id": source })),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
+        }
         write.commit().await?;
         if cancelled > 0 {
             return Ok(Cancelled::Now);

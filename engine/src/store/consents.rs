@@ -9,10 +9,12 @@
 
 use engine_api::{Code, SourceSpec};
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store,
+    audit::{self, Deed},
     feeds::damaged,
     time::{instant, millis},
 };
@@ -263,6 +265,13 @@ impl Store {
             .bind(now + 1)
             .execute(&mut *write)
             .await?;
+        let deed = Deed {
+            action: "source.consent",
+            target: Some(source),
+            after: Some(json!({ "client_id": new.client_id, "account_id": new.account_id })),
+            ..Deed::default()
+        };
+        self.note_by(&mut write, &audit::browser(), deed).await?;
         write.commit().await?;
         Ok(Ok(()))
     }

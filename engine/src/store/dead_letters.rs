@@ -3,10 +3,12 @@
 //! They are made by [`Store::settle`], in the transaction that moves the position past them.
 
 use engine_api::{DeadLetterId, DeadLetterView, DestinationId, LogType, ReplayRequest, SourceId};
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
     Error, Store,
+    audit::Deed,
     delivery::{Claim, Moved},
     time::{count, instant, word},
 };
@@ -94,6 +96,12 @@ impl Store {
         .await?
         .rows_affected();
         wake_queued(&mut write, destination, self.now()).await?;
+        let deed = Deed {
+            action: "dead_letter.replay",
+            after: Some(json!({ "destination_id": destination, "source_id": source, "queued": queued })),
+            ..Deed::default()
+        };
+        self.note(&mut write, deed).await?;
         write.commit().await?;
         Ok(queued)
     }
@@ -110,6 +118,13 @@ impl Store {
             return Ok(false);
         };
         wake_queued(&mut write, Some(&destination), self.now()).await?;
+        let deed = Deed {
+            action: "dead_letter.replay",
+            target: Some(id.as_str()),
+            after: Some(json!({ "destination_id": destination, "queued": 1 })),
+            ..Deed::default()
+        };
+        self.note(&mut write, deed).await?;
         write.commit().await?;
         Ok(true)
     }

@@ -6,6 +6,7 @@ use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store, alarms,
+    audit::Deed,
     backfills::{self, RunningBackfill},
     catalog::{self, SealedSecret},
     time::instant,
@@ -253,6 +254,14 @@ impl Store {
             .bind(self.now() + 1)
             .execute(&mut *write)
             .await?;
+        if due.rows_affected() > 0 {
+            let deed = Deed {
+                action: "source.poll",
+                target: Some(source),
+                ..Deed::default()
+            };
+            self.note(&mut write, deed).await?;
+        }
         write.commit().await?;
         Ok(due.rows_affected() > 0)
     }
@@ -268,6 +277,29 @@ impl Store {
         .fetch_all(self.read())
         .await?;
         rows.iter().map(feed_row).collect()
+    }
+
+    /// The polled feeds whose polls fail, of up to `sources` sources whose ids come after `after`, by source.
+    pub async fn troubled_feeds(
+        &self,
+        after: Option<&str>,
+        sources: u32,
+    ) -> Result<Vec<(String, FeedRow)>, Error> {
+        let rows = sqlx::query(
+            "SELECT source_id, id, log_type, active, last_poll_at, last_success_at, last_collected_at, last_event_at,
+                    watermark, events, trouble_code, trouble_detail, trouble_since
+             FROM feed WHERE active = 1 AND trouble_code IS NOT NULL AND source_id IN (
+                 SELECT DISTINCT source_id FROM feed
+                 WHERE active = 1 AND trouble_code IS NOT NULL AND source_id > ?1 ORDER BY source_id LIMIT ?2)
+             ORDER BY source_id, log_type DESC",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(sources)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("source_id")?, feed_row(row)?)))
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@
 //! or has no effect on its outcome; it never leaves half of one.
 
 pub mod alarms;
+pub mod audit;
 pub mod backfills;
 pub mod budgets;
 pub mod catalog;
@@ -33,6 +34,7 @@ pub mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -49,6 +51,8 @@ use crate::clock::Clock;
 #[derive(Debug, Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    /// On whose behalf it is written to; `None` for the engine's own doings.
+    by: Option<Arc<audit::By>>,
 }
 
 #[derive(Debug)]

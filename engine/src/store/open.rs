@@ -72,6 +72,7 @@ impl Store {
             .await
             .map_err(|error| failed("read", error))?;
         Ok(Self {
+            by: None,
             shared: Arc::new(Shared {
                 durable,
                 soft,
@@ -99,6 +100,7 @@ impl Store {
                 Error::Open(format!("cannot read the store at `{}`: {error}", path.display()))
             })?;
         Ok(Self {
+            by: None,
             shared: Arc::new(Shared {
                 durable: read.clone(),
                 soft: read.clone(),

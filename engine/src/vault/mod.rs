@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 
 pub use error::Error;
 pub use opened::Opened;
-pub use token::{AdminToken, admin_token};
+pub use token::{AdminToken, Minted, admin_token, mint_token, token_id};
 
 use self::{
     key::{KEY_ID_LEN, Keys},

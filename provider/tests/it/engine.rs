@@ -17,6 +17,8 @@ use axum::{
 };
 use engine_api::{AlarmChannelSpec, Code, DestinationSpec, Problem, SourceSpec, Spec};
 use serde_json::{Value as Json, json};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 pub(crate) const TOKEN: &str = "engine-token-marker";
 
@@ -35,10 +37,18 @@ impl Stored {
     }
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Catalog {
+    pub(crate) engine_id: String,
+    pub(crate) troubles: Vec<Json>,
+    /// Whether Zoom cannot be asked.
+    pub(crate) away: bool,
     pub(crate) objects: BTreeMap<String, Stored>,
     pub(crate) requests: Vec<String>,
+    /// The headers of the last request.
+    pub(crate) headers: HeaderMap,
+    /// What stands before the engine answers these to the next requests, each a status and what to wait.
+    pub(crate) faults: Vec<(u16, Option<&'static str>)>,
     by_key: BTreeMap<String, String>,
     made: u128,
 }
@@ -52,10 +62,43 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts on a port of its own, on a thread of its own.
     pub(crate) fn start() -> Self {
-        let catalog = Arc::new(Mutex::new(Catalog::default()));
+        Self::start_behind(None)
+    }
+
+    /// Starts with a certificate that nobody knows but who has the PEM that is returned with it.
+    pub(crate) fn start_with_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let engine = Self::start_behind(Some(TlsAcceptor::from(Arc::new(config))));
+        (engine, made.cert.pem())
+    }
+
+    fn start_behind(tls: Option<TlsAcceptor>) -> Self {
+        let catalog = Arc::new(Mutex::new(Catalog {
+            engine_id: "eng_one".to_owned(),
+            troubles: Vec::new(),
+            away: false,
+            objects: BTreeMap::new(),
+            requests: Vec::new(),
+            headers: HeaderMap::new(),
+            faults: Vec::new(),
+            by_key: BTreeMap::new(),
+            made: 0,
+        }));
         let listener = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = match tls {
+            Some(_) => format!("https://localhost:{port}"),
+            None => format!("http://127.0.0.1:{port}"),
+        };
         let app = Router::new().fallback(handle).with_state(Arc::clone(&catalog));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,7 +107,10 @@ impl Engine {
                 .unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, app).await.unwrap();
+                match tls {
+                    Some(acceptor) => axum::serve(Tls { listener, acceptor }, app).await.unwrap(),
+                    None => axum::serve(listener, app).await.unwrap(),
+                }
             });
         });
         Self { url, catalog }
@@ -93,6 +139,30 @@ impl Engine {
     }
 }
 
+/// Takes connections with TLS, and drops those that want none or do not trust us.
+struct Tls {
+    listener: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 async fn handle(
     State(catalog): State<Arc<Mutex<Catalog>>>,
     method: Method,
@@ -102,6 +172,15 @@ async fn handle(
 ) -> Response {
     let mut catalog = catalog.lock().unwrap();
     catalog.requests.push(format!("{method} {}", uri.path()));
+    catalog.headers = headers.clone();
+    if !catalog.faults.is_empty() {
+        let (status, wait) = catalog.faults.remove(0);
+        let status = StatusCode::from_u16(status).unwrap();
+        return match wait {
+            Some(wait) => (status, [("retry-after", wait)], "a proxy's page").into_response(),
+            None => (status, "a proxy's page").into_response(),
+        };
+    }
     let header = |name: &str| {
         headers
             .get(name)
@@ -120,6 +199,20 @@ async fn handle(
             }
             Some("alarm-channels") => {
                 catalog.route::<AlarmChannelSpec>("ach_", &method, &path, &uri, &header, body)
+            }
+            Some("engine") => Ok(json!({
+                "engine_id": catalog.engine_id,
+                "version": "0.1.0",
+                "public_url": "http://127.0.0.1:8420",
+                "redirect_url": "http://127.0.0.1:8420/oauth/callback",
+            })),
+            Some("sources:troubles") => Ok(json!({ "items": catalog.troubles })),
+            Some("sources:try") if catalog.away => Err(refusal(
+                Code::ZoomUnavailable,
+                "Zoom cannot be reached: try again later.",
+            )),
+            Some("sources:try") => {
+                accept::<SourceSpec>(body["spec"].clone(), &BTreeMap::new(), 1).map(|_| Json::Null)
             }
             _ => Err(refusal(Code::NotFound, "There is no such route.")),
         }
@@ -149,18 +242,22 @@ impl Catalog {
         let absent = || refusal(Code::NotFound, "There is no such object.");
         match (method.as_str(), path) {
             ("GET", [_]) => {
-                let name = uri
-                    .query()
-                    .unwrap_or_default()
-                    .trim_start_matches("name=")
-                    .replace('+', " ");
-                let items: Vec<Json> = self
+                let asked = |key: &str| {
+                    let mut pairs = uri.query().unwrap_or_default().split('&');
+                    let found = pairs.find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+                    found.map(|value| value.replace('+', " "))
+                };
+                let (name, after) = (asked("name"), asked("after").unwrap_or_default());
+                let limit = asked("limit").map_or(100, |limit| limit.parse().unwrap());
+                let mut items = self
                     .objects
                     .iter()
-                    .filter(|(id, stored)| id.starts_with(prefix) && stored.spec["name"] == name)
-                    .map(|(id, stored)| view(id, stored))
-                    .collect();
-                Ok(json!({ "items": items }))
+                    .filter(|(id, _)| id.starts_with(prefix) && **id > after)
+                    .filter(|(_, stored)| name.as_ref().is_none_or(|name| stored.spec["name"] == **name))
+                    .map(|(id, stored)| view(id, stored));
+                let page: Vec<Json> = items.by_ref().take(limit).collect();
+                let next = items.next().and(page.last()).map(|last| last["id"].clone());
+                Ok(json!({ "items": page, "next": next }))
             }
             ("GET", [_, id]) => self
                 .objects

@@ -6,7 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod engine;
+mod functions;
 mod life;
+mod reads;
 mod schema;
 mod secrets;
 mod terraform;
+mod truth;
+mod way;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use engine_api::SourceSpec;
 use terraform_provider_zoom::Zoom;
-use tfplug::{schema::Mode, value::Value};
+use tfplug::{provider::Provider as _, schema::Mode, value::Value};
 
 #[test]
 fn every_schema_is_one_that_terraform_accepts() {
@@ -41,12 +41,39 @@ fn every_page_is_rendered() {
     assert_eq!(
         paths,
         [
+            "actions/log_source_backfill.md",
+            "actions/log_source_check.md",
+            "actions/log_source_poll.md",
             "data-sources/log_engine.md",
+            "data-sources/log_source.md",
             "data-sources/log_source_status.md",
+            "data-sources/log_sources.md",
+            "ephemeral-resources/log_engine_token.md",
+            "functions/labels.md",
+            "functions/parse_operation_detail.md",
             "index.md",
+            "list-resources/log_alarm_channel.md",
+            "list-resources/log_destination.md",
+            "list-resources/log_source.md",
             "resources/log_alarm_channel.md",
             "resources/log_destination.md",
             "resources/log_source.md"
         ]
     );
+}
+
+#[test]
+fn every_setting_of_the_provider_can_come_from_the_environment() {
+    let schema = Zoom::new().schema();
+    assert!(schema.attributes.len() > 3);
+    for attribute in &schema.attributes {
+        let bare = attribute.name.trim_start_matches("engine_").to_uppercase();
+        let variable = format!("`ZOOM_LOG_ENGINE_{bare}`");
+        assert!(
+            attribute.description.contains(&variable),
+            "{}: no {variable} in {}",
+            attribute.name,
+            attribute.description
+        );
+    }
 }

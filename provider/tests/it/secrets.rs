@@ -194,3 +194,31 @@ fn no_secret_is_in_a_plan_or_its_output() {
     terraform.run(&["apply", "-no-color", "plan.bin"]).code(0);
     assert_eq!(stored_secret(&engine), "secret-marker-one");
 }
+
+#[test]
+fn what_may_turn_out_to_have_secrets_leaves_the_fingerprint_open() {
+    let engine = Engine::start();
+    let terraform = Terraform::new(&engine);
+    terraform.write(
+        "resource \"zoom_log_destination\" \"hook\" {\n  name = \"hook\"\n  file = { path = \"hook\" }\n}\n",
+    );
+    terraform.apply().code(0);
+    terraform.write(
+        r#"
+resource "terraform_data" "late" {
+  input = "http"
+}
+
+resource "zoom_log_destination" "hook" {
+  name = "hook"
+  http = terraform_data.late.output == "http" ? { url = "https://siem.example.com/", bearer_token = "marker" } : null
+}
+"#,
+    );
+    terraform
+        .plan()
+        .code(2)
+        .says("+ credential_fingerprint = (known after apply)");
+    terraform.apply().code(0);
+    terraform.plan().code(0);
+}

@@ -58,6 +58,7 @@ pub(crate) struct Terraform {
     directory: TempDir,
     engine: Engine,
     secret: String,
+    variables: Vec<(String, String)>,
 }
 
 impl Terraform {
@@ -76,7 +77,20 @@ impl Terraform {
             directory,
             engine: engine.clone(),
             secret: "secret-marker-one".to_owned(),
+            variables: Vec::new(),
         }
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Writes a file beside the configuration, and returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
     }
 
     /// Writes the configuration.
@@ -106,7 +120,8 @@ impl Terraform {
             .env_remove("TF_LOG")
             .env("ZOOM_LOG_ENGINE_URL", &self.engine.url)
             .env("ZOOM_LOG_ENGINE_TOKEN", TOKEN)
-            .env("TF_VAR_secret", &self.secret);
+            .env("TF_VAR_secret", &self.secret)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         let output = command.output().unwrap();
         let text = [output.stdout, output.stderr]
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -135,5 +150,10 @@ impl Terraform {
     /// Returns the state as text.
     pub(crate) fn state(&self) -> String {
         fs::read_to_string(self.directory.path().join("terraform.tfstate")).unwrap_or_default()
+    }
+
+    /// Puts another state in the place of what the commands left.
+    pub(crate) fn write_state(&self, state: &str) {
+        fs::write(self.directory.path().join("terraform.tfstate"), state).unwrap();
     }
 }

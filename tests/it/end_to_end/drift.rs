@@ -100,7 +100,7 @@ async fn every_attribute_of_a_destination() {
     })
     .await;
     let http: [(&str, Value); 6] = [
-        ("url", json!("http://127.0.0.1:9/elsewhere")),
+        ("url", json!(format!("{}/elsewhere", applied.hook.url()))),
         ("headers", json!({"x-team": "other"})),
         ("format", json!("json_array")),
         ("compression", json!("gzip")),

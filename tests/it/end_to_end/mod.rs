@@ -1,7 +1,10 @@
 //! The whole way on real parts: Terraform, provider, engine, and the simulated Zoom at its end.
 
+mod actions;
 mod alarm;
 mod api;
+mod attributes;
+mod audit;
 mod backfill;
 mod consent;
 mod consent_faults;
@@ -12,16 +15,23 @@ mod drift;
 mod exactly_once;
 mod examples;
 mod faults;
+mod fuzz;
+mod identity;
 mod import;
+mod interrupt;
 mod labels;
 mod lifecycle;
+mod query;
 mod refusals;
+mod release;
 mod secrets;
+mod tokens;
 
 use std::time::Duration;
 
 use e2e::{
     engine::Engine,
+    plugin::Plugin,
     receiver::Receiver,
     sim::{Bulk, Mix, Report, Sim},
     terraform::Terraform,
@@ -104,6 +114,11 @@ impl Stage {
             done = what => done,
             () = polls => unreachable!("polls go on until the wait is over"),
         }
+    }
+
+    /// Starts the provider for what the installed Terraform cannot ask.
+    pub(super) async fn plugin(&self) -> Plugin {
+        Plugin::start(self.engine.url(), &self.engine.token()).await
     }
 
     pub(super) fn terraform(&self) -> Terraform {

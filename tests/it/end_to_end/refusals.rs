@@ -5,9 +5,9 @@ use e2e::{
     sim::{Behaviour, Permissions, Plan, ScopeRefusal},
     terraform::Terraform,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{ACCOUNT, CLIENT, Hcl, Stage};
+use super::{ACCOUNT, Applied, CHANNEL, CLIENT, Hcl, LAKE, Stage};
 
 struct Refused {
     stage: Stage,
@@ -230,4 +230,32 @@ async fn without_a_check_a_source_is_taken_and_its_status_says_what_is_wrong() {
         .sim
         .change_app(CLIENT, |app| app.client_secret = "not-the-secret".into());
     assert!(refused.stage.engine.client().check_source(id).await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn what_somebody_still_uses_is_not_deleted_and_its_users_are_named() {
+    let applied = Applied::new().await;
+    let (lake, channel) = (applied.id(LAKE).await, applied.id(CHANNEL).await);
+    let alarm = json!({"after": "24h", "channel_ids": [channel]});
+    let user = json!({"name": "made by hand", "drop_off_alarm": alarm});
+    let user = applied.stage.source(&[&lake], user).await;
+    let ran = applied
+        .terraform
+        .run(&["destroy", "-auto-approve", "-no-color"])
+        .await;
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let words: Vec<&str> = ran
+        .stderr
+        .split_whitespace()
+        .filter(|word| *word != "│")
+        .collect();
+    let text = words.join(" ");
+    for kind in ["destination", "alarm channel"] {
+        let told =
+            format!("The {kind} is still used by the source `made by hand`: take it out of there first");
+        assert!(text.contains(&told), "{told} is not in {}", ran.all());
+    }
+    assert_eq!(applied.id(LAKE).await, lake);
+    applied.stage.engine.delete("sources", &user).await;
+    applied.terraform.destroy().await;
 }

@@ -72,7 +72,7 @@ impl Worker for Whole {
         "whole"
     }
 
-    async fn activate(&self, _stop: &CancellationToken) -> Next {
+    async fn activate(&self, _stop: &CancellationToken, _turn: &mut Turn) -> Next {
         Next::Idle
     }
 }

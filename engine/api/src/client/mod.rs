@@ -1,8 +1,8 @@
 //! The client of the engine's API, for the provider and the tests.
 //!
 //! Every call is bounded in time. Calls that may be repeated without harm (reads, `PUT` with a generation, `DELETE`,
-//! and `POST` with an idempotency key) are tried again with growing, jittered pauses when the engine cannot be reached
-//! or is restarting.
+//! and `POST` with an idempotency key) are tried again with growing, jittered pauses, no sooner than a `Retry-After`
+//! allows, when the engine cannot be reached or is restarting. Every request has an id, which every error names.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), engine_api::client::Error> {
@@ -14,33 +14,28 @@
 //! # }
 //! ```
 
+mod audit;
 mod error;
+mod identity;
+mod retry;
+mod tokens;
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, StatusCode, header};
+use reqwest::{Certificate, Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::error::Error;
 use crate::{
     BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareResult,
-    DeadLetterView, DestinationStatus, EngineView, Items, Kind, Problem, ReplayRequest, ReplayResult, Secret,
-    SourceStatus, Spec, View,
+    DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind, Problem, ReplayRequest,
+    ReplayResult, Secret, SourceStatus, Spec, View,
 };
 
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.
 const TRY_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pauses between tries; about eight seconds in all, enough for a restart of the engine.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
-
 /// A connection to one engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -56,6 +51,21 @@ impl Client {
     ///
     /// When `base` is not an `http` or `https` URL, or the user agent cannot be a header.
     pub fn new(base: &str, token: Secret, user_agent: &str) -> Result<Self, Error> {
+        Self::with_authorities(base, token, user_agent, b"")
+    }
+
+    /// Prepares a client that trusts further certificate authorities, beside those of the system: certificates in PEM.
+    /// Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`], and when `authorities` is not PEM.
+    pub fn with_authorities(
+        base: &str,
+        token: Secret,
+        user_agent: &str,
+        authorities: &[u8],
+    ) -> Result<Self, Error> {
         let url = url::Url::parse(base)
             .map_err(|error| Error::Address(format!("`{base}` is not a URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
@@ -65,7 +75,11 @@ impl Client {
         }
         // Two installations of the same provider are harmless, the second is refused and dropped.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let trusted = Certificate::from_pem_bundle(authorities).map_err(|error| {
+            Error::Address(format!("the certificate authorities cannot be read: {error}"))
+        })?;
         let http = reqwest::Client::builder()
+            .tls_certs_merge(trusted)
             .user_agent(user_agent)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TRY_TIMEOUT)
@@ -118,6 +132,30 @@ impl Client {
             &format!("/v1/{}", S::KIND.path()),
             [("name", name), ("after", after)],
         );
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
+    }
+
+    /// Up to `limit` objects of a kind, 500 at most, whose ids come after `after`.
+    pub async fn page<S: Spec>(&self, after: Option<&str>, limit: u32) -> Result<Items<View<S>>, Error> {
+        let limit = limit.to_string();
+        let path = with_query(
+            &format!("/v1/{}", S::KIND.path()),
+            [("after", after), ("limit", Some(&limit))],
+        );
+        self.json(Method::GET, &path, &[], None, Tries::Several).await
+    }
+
+    /// Asks whether the engine would accept a source's credentials: `trial` is a [`SourceTrial`](crate::SourceTrial) as
+    /// JSON, because typed specs do not write their secrets. Nothing is stored.
+    pub async fn try_source(&self, trial: &Value) -> Result<(), Error> {
+        self.answer(Method::POST, "/v1/sources:try", &[], Some(trial), Tries::One)
+            .await
+            .map(drop)
+    }
+
+    /// One page of what keeps sources from being collected, in the order of their ids.
+    pub async fn troubles(&self, after: Option<&str>) -> Result<Items<FeedTrouble>, Error> {
+        let path = with_query("/v1/sources:troubles", [("after", after)]);
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
@@ -189,7 +227,7 @@ impl Client {
 
     /// One page of a source's backfills.
     pub async fn backfills(&self, source: &str, after: Option<&str>) -> Result<Items<BackfillView>, Error> {
-        let path = with_query(&backfills(source), [("after", after), ("limit", None)]);
+        let path = with_query(&backfills(source), [("after", after)]);
         self.json(Method::GET, &path, &[], None, Tries::Several).await
     }
 
@@ -235,7 +273,7 @@ impl Client {
 
     /// Sends dead letters again.
     pub async fn replay(&self, request: &ReplayRequest) -> Result<ReplayResult, Error> {
-        let body = serde_json::to_value(request).map_err(|error| Error::Malformed(error.to_string()))?;
+        let body = serde_json::to_value(request).unwrap_or_default();
         self.json(
             Method::POST,
             "/v1/dead-letters/replay",
@@ -259,8 +297,11 @@ impl Client {
         body: Option<&Value>,
         tries: Tries,
     ) -> Result<T, Error> {
-        let bytes = self.answer(method, path, headers, body, tries).await?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(error.to_string()))
+        let request_id = retry::request_id();
+        let bytes = self
+            .answer_to(&request_id, method, path, headers, body, tries)
+            .await?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::malformed(&error, &request_id))
     }
 
     /// The body of a good answer.
@@ -272,30 +313,59 @@ impl Client {
         body: Option<&Value>,
         tries: Tries,
     ) -> Result<Vec<u8>, Error> {
-        let mut pauses = PAUSES.iter();
+        let request_id = retry::request_id();
+        self.answer_to(&request_id, method, path, headers, body, tries)
+            .await
+    }
+
+    async fn answer_to(
+        &self,
+        request_id: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Option<&Value>,
+        tries: Tries,
+    ) -> Result<Vec<u8>, Error> {
+        let mut pauses = retry::pauses();
         loop {
             let mut request = self
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
-                .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
+                .header(REQUEST_ID, request_id);
+            // A workload that is about to get its token has none yet.
+            if !self.token.is_empty() {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
+            }
             for (name, value) in headers {
                 request = request.header(*name, value);
             }
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let error = match send(request).await {
+            let Refused { error, wait } = match send(request, request_id).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) => error,
+                Err(refused) => refused,
             };
-            // A connection that was never made has done nothing, so even a call that counts may be tried again.
-            let again = error.never_sent() || (tries == Tries::Several && error.may_pass());
+            // What has done nothing may be tried again even where the call counts.
+            let again = error.did_nothing() || (tries == Tries::Several && error.may_pass());
             match pauses.next() {
-                Some(&pause) if again => tokio::time::sleep(jittered(pause)).await,
+                Some(pause) if again && wait.is_none_or(|wait| wait <= retry::LONGEST_WAIT) => {
+                    tokio::time::sleep(pause.max(wait.unwrap_or_default())).await;
+                }
                 _ => return Err(error),
             }
         }
     }
+}
+
+/// The header by which a request is found again in the engine's log.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Why a try failed, and how long the server asks to wait before the next.
+struct Refused {
+    error: Error,
+    wait: Option<Duration>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -304,17 +374,26 @@ enum Tries {
     Several,
 }
 
-async fn send(request: RequestBuilder) -> Result<Vec<u8>, Error> {
-    let answer = request.send().await?;
+async fn send(request: RequestBuilder, request_id: &str) -> Result<Vec<u8>, Refused> {
+    let unreachable = |error| Refused {
+        error: Error::unreachable(error, request_id),
+        wait: None,
+    };
+    let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
-    let bytes = answer.bytes().await?;
+    let wait = retry::after(answer.headers());
+    let bytes = answer.bytes().await.map_err(unreachable)?;
     if status.is_success() {
         return Ok(bytes.into());
     }
-    Err(match serde_json::from_slice::<Problem>(&bytes) {
+    let error = match serde_json::from_slice::<Problem>(&bytes) {
         Ok(problem) => Error::Problem(Box::new(problem)),
-        Err(_) => Error::Status(status.as_u16()),
-    })
+        Err(_) => Error::Status {
+            status: status.as_u16(),
+            request_id: request_id.to_owned(),
+        },
+    };
+    Err(Refused { error, wait })
 }
 
 fn object(kind: Kind, id: &str) -> String {
@@ -327,7 +406,7 @@ fn backfills(source: &str) -> String {
     format!("{}/backfills", object(Kind::Source, source))
 }
 
-fn with_query(path: &str, pairs: [(&str, Option<&str>); 2]) -> String {
+fn with_query<const N: usize>(path: &str, pairs: [(&str, Option<&str>); N]) -> String {
     let given = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(given)
@@ -339,17 +418,6 @@ fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(Error::Problem(problem)) if problem.code() == Some(Code::NotFound) => Ok(None),
-        Err(Error::Status(status)) if status == StatusCode::NOT_FOUND.as_u16() => Err(Error::Malformed(
-            "404 without a problem body: is this the engine's URL?".to_owned(),
-        )),
         Err(error) => Err(error),
     }
-}
-
-/// Between half and all of the pause, so that a thousand resources do not come back in step.
-fn jittered(pause: Duration) -> Duration {
-    use std::hash::{BuildHasher as _, RandomState};
-
-    let chance = (RandomState::new().hash_one(0) % 512) as u32;
-    pause / 2 + pause * chance / 1024
 }

@@ -127,7 +127,7 @@ async fn take(api: &Api, pending: &Pending, query: Query) -> Result<Page, Stop> 
             "Zoom sent neither a code nor an error: begin again",
         ));
     };
-    let merged = secrets::merge(api, id, &spec, &sealed).await?;
+    let merged = secrets::merge(api, id, &spec, None, &sealed).await?;
     let Some(secret) = merged.secret("client_secret") else {
         return Err(again(
             Code::MissingSecret,

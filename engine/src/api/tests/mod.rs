@@ -1,10 +1,13 @@
 //! The API, through its router, on a real store and vault, with a Zoom that says what a test wants.
 
+mod audit;
 mod consent;
+mod exchange;
 mod objects;
 mod secrets;
 mod sources;
 mod surface;
+mod tokens;
 
 use std::{
     path::PathBuf,
@@ -187,7 +190,7 @@ impl Stage {
         Self::set_with(|_, _| {}).await
     }
 
-    async fn set_with(change: impl FnOnce(&mut Limits, &std::path::Path)) -> Self {
+    async fn set_with(change: impl FnOnce(&mut Parts, &std::path::Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
@@ -200,17 +203,9 @@ impl Stage {
             ref_dirs: vec![dir.path().join("run")],
             ref_env_prefixes: vec!["CARGO_PKG_".to_owned()],
         };
-        let mut limits = Limits {
-            max_request_bytes: 64 << 10,
-            file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
-            shutdown_deadline: std::time::Duration::from_secs(5),
-            daily_request_budget: 1_000,
-            labeller: engine_api::label::Labeller::default(),
-        };
-        change(&mut limits, dir.path());
         let (zoom, wakes) = (Arc::new(FakeCheck::default()), Arc::new(AtomicUsize::new(0)));
         let stalled = Arc::new(Mutex::new(None));
-        let api = Api::new(Parts {
+        let mut parts = Parts {
             store,
             vault: Vault::load(options, Held::Nothing).unwrap(),
             clock: clock.clone(),
@@ -223,7 +218,15 @@ impl Stage {
                 public_url: "http://engine.example".to_owned(),
                 redirect_url: "http://engine.example/oauth/callback".to_owned(),
             },
-            limits,
+            limits: Limits {
+                max_request_bytes: 64 << 10,
+                file_roots: vec![PathBuf::from("/srv/out"), PathBuf::from("/srv/more")],
+                shutdown_deadline: std::time::Duration::from_secs(5),
+                daily_request_budget: 1_000,
+                labeller: engine_api::label::Labeller::default(),
+                admin_token_only_bootstraps: false,
+                issuers: Vec::new(),
+            },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
             consents: Arc::clone(&zoom) as Arc<dyn Consents>,
             wake: {
@@ -234,7 +237,9 @@ impl Stage {
                 let stalled = Arc::clone(&stalled);
                 Arc::new(move || stalled.lock().unwrap().clone())
             },
-        });
+        };
+        change(&mut parts, dir.path());
+        let api = Api::new(parts);
         Self {
             router: router(&api),
             dir,

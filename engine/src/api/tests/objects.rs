@@ -448,7 +448,7 @@ async fn a_subset_names_labels_that_this_engine_can_add() {
 async fn a_file_that_another_destination_writes_is_refused_however_it_is_named() {
     use std::os::unix::fs::symlink;
 
-    let stage = Stage::set_with(|limits, dir| limits.file_roots = vec![dir.join("out")]).await;
+    let stage = Stage::set_with(|parts, dir| parts.limits.file_roots = vec![dir.join("out")]).await;
     let out = stage.dir.path().join("out");
     std::fs::create_dir_all(out.join("real")).unwrap();
     symlink(out.join("real"), out.join("way")).unwrap();

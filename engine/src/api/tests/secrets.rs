@@ -389,3 +389,68 @@ async fn a_marker_is_found_nowhere() {
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
+
+#[tokio::test]
+async fn a_stored_secret_does_not_follow_an_address_to_another_server() {
+    let stage = Stage::set().await;
+    let both = json!({ "bearer_token": BEARER, "signing_secret": SIGNING });
+    let path = stage.made("destinations", &hook("h", both)).await;
+    let at = |url: &str, more: Value| {
+        let mut http = json!({ "url": url });
+        http.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "name": "h", "http": http })
+    };
+    for url in [
+        "https://evil.example.com/ingest",
+        "http://siem.example.com/ingest",
+        "https://siem.example.com:8443/ingest",
+        "https://siem.example.com.evil.example/ingest",
+    ] {
+        let problem = stage.put(&path, &at(url, json!({}))).await;
+        let problem = problem.problem(Code::SecretNotResent, "http.bearer_token");
+        assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("`http.url`") && detail.contains("`https://siem.example.com`"),
+            "{detail}"
+        );
+        // One of two is not enough.
+        let one = at(url, json!({ "bearer_token": BEARER }));
+        stage
+            .put(&path, &one)
+            .await
+            .problem(Code::SecretNotResent, "http.signing_secret");
+    }
+    assert_eq!(stage.get(&path).await.expect(200)["generation"], 1);
+
+    // The same server under another path or spelling needs nothing; removed or sent again is as good.
+    let same = at("https://SIEM.example.com:443/other", json!({}));
+    stage.put(&path, &same).await.expect(200);
+    let again = json!({ "bearer_token": BEARER, "signing_secret": "" });
+    stage
+        .put(&path, &at("https://evil.example.com/", again))
+        .await
+        .expect(200);
+    let fields = [("http.bearer_token", BEARER), ("http.signing_secret", "")];
+    assert_eq!(stage.matches(&path, &fields).await, [true, true]);
+
+    // The same holds for a channel.
+    let channel = |url: &str, more: Value| {
+        let mut webhook = json!({ "url": url });
+        webhook
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "name": "c", "webhook": webhook })
+    };
+    let signed = json!({ "signing_secret": SIGNING });
+    let path = stage
+        .made("alarm-channels", &channel("https://chat.example.com/", signed))
+        .await;
+    stage
+        .put(&path, &channel("https://evil.example.com/", json!({})))
+        .await
+        .problem(Code::SecretNotResent, "webhook.signing_secret");
+}

@@ -1,6 +1,11 @@
 //! Sources: verified against Zoom before they are stored, checked and polled on demand.
 
+use std::time::Duration;
+
+use engine_api::LogType;
+
 use super::*;
+use crate::store::PollEnd;
 
 #[tokio::test]
 async fn what_zoom_refuses_is_told_at_its_field_and_not_stored() {
@@ -301,4 +306,123 @@ async fn a_backfill_that_cannot_be_is_refused_at_its_fields() {
         .post(&all, &body)
         .await
         .problem(Code::InvalidSpec, "enabled");
+}
+
+#[tokio::test]
+async fn a_trial_is_judged_as_the_real_thing_and_stores_nothing() {
+    let stage = Stage::set().await;
+    let attempt = async |body: Value| stage.post("/v1/sources:try", &body).await;
+    let accepted = StatusCode::NO_CONTENT;
+    assert_eq!(attempt(json!({ "spec": source("corp") })).await.status, accepted);
+    assert_eq!(stage.asked(), ["s3cret"]);
+    stage.zoom_refuses(Code::ZoomInvalidCredentials);
+    attempt(json!({ "spec": source("corp") }))
+        .await
+        .problem(Code::ZoomInvalidCredentials, "client_secret");
+    let mut broken = source("corp");
+    broken["poll_interval"] = json!("1s");
+    attempt(json!({ "spec": broken }))
+        .await
+        .problem(Code::InvalidSpec, "poll_interval");
+    let mut bare = source("corp");
+    bare.as_object_mut().unwrap().remove("client_secret");
+    attempt(json!({ "spec": bare }))
+        .await
+        .problem(Code::MissingSecret, "client_secret");
+    assert_eq!(stage.get("/v1/sources").await.expect(200), json!({ "items": [] }));
+
+    // Of a source that is there, the stored secret counts, and only what changes is asked.
+    stage.zoom(Zoom::Accepts);
+    let path = stage.made("sources", &source("corp")).await;
+    let (id, before) = (
+        path.rsplit('/').next().unwrap(),
+        stage.get(&path).await.expect(200),
+    );
+    stage.wakes();
+    stage.asked();
+    assert_eq!(attempt(json!({ "id": id, "spec": bare })).await.status, accepted);
+    assert_eq!(stage.asked(), Vec::<String>::new());
+    bare["client_id"] = json!("other");
+    assert_eq!(attempt(json!({ "id": id, "spec": bare })).await.status, accepted);
+    assert_eq!(stage.asked(), ["s3cret"]);
+    bare["client_secret"] = json!("rotated");
+    stage.zoom_refuses(Code::ZoomMissingScope);
+    attempt(json!({ "id": id, "spec": bare }))
+        .await
+        .problem(Code::ZoomMissingScope, "log_types");
+    assert_eq!(stage.get(&path).await.expect(200), before);
+    assert_eq!(stage.wakes(), 0);
+    attempt(json!({ "id": "src_none", "spec": bare }))
+        .await
+        .problem(Code::NotFound, "");
+}
+
+/// Polls every feed, and lets Zoom refuse it: operation for good, activity for a while.
+async fn fail_every_feed(stage: &Stage) {
+    let store = &stage.api.store;
+    let now = stage.api.clock.now();
+    let later = now + Duration::from_hours(1);
+    while let Some(feed) = store.claim_feed("test", later).await.unwrap() {
+        let code = match feed.key.log_type {
+            LogType::Operation => Code::ZoomMissingScope,
+            LogType::Activity => Code::ZoomUnavailable,
+        };
+        let detail = "do something".to_owned();
+        let end = PollEnd::Failed { code, detail };
+        store
+            .release_feed(feed.id, feed.fence, now, later, &end)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn troubles_are_listed_over_all_sources() {
+    let stage = Stage::set().await;
+    let list = async |query: &str| {
+        stage
+            .get(&format!("/v1/sources:troubles{query}"))
+            .await
+            .expect(200)
+    };
+    let mut ids = Vec::new();
+    for name in ["one", "two", "three"] {
+        let path = stage.made("sources", &source(name)).await;
+        ids.push(path.rsplit('/').next().unwrap().to_owned());
+    }
+    ids.sort();
+    assert_eq!(list("").await, json!({ "items": [] }));
+    fail_every_feed(&stage).await;
+    let first = list("?limit=2").await;
+    let told: Vec<_> = first["items"].as_array().unwrap().iter().collect();
+    assert_eq!(told.len(), 4, "both log types of two sources: {first:#}");
+    assert_eq!(
+        (
+            &told[0]["source_id"],
+            &told[0]["log_type"],
+            &told[0]["health"],
+            &told[0]["trouble"]["code"]
+        ),
+        (
+            &json!(ids[0]),
+            &json!("operation"),
+            &json!("failing"),
+            &json!("zoom_missing_scope")
+        )
+    );
+    assert_eq!(told[1]["health"], "degraded");
+    let last = list(&format!("?limit=2&after={}", first["next"].as_str().unwrap())).await;
+    assert_eq!(last["items"].as_array().unwrap().len(), 2);
+    assert_eq!(last["items"][0]["source_id"], ids[2]);
+    assert_eq!(last.get("next"), None);
+
+    // What is switched off is no trouble.
+    let mut spec = source("renamed");
+    spec["enabled"] = json!(false);
+    stage
+        .put(&format!("/v1/sources/{}", ids[0]), &spec)
+        .await
+        .expect(200);
+    assert_eq!(list("").await["items"].as_array().unwrap().len(), 4);
 }

@@ -1,11 +1,14 @@
 //! Changing the catalog: each change is one durable transaction, with all the rows that follow from it.
 
 use engine_api::{DestinationId, Kind, SourceId, SourceSpec};
+use serde_json::{Value, json};
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{
     super::{
-        Error, Store, alarms, consents, delivery,
+        Error, Store, alarms,
+        audit::Deed,
+        consents, delivery,
         feeds::{damaged, sync_feeds},
         time::instant,
     },
@@ -55,6 +58,8 @@ impl Store {
         write_parts(&mut write, id, content, now).await?;
         bring_in_line(&mut write, kind, id, content, now).await?;
         let created = written(&mut write, kind, id).await?;
+        self.note_change(&mut write, kind, "create", id, (None, Some(&created)))
+            .await?;
         write.commit().await?;
         Ok(Ok(Created::New(created)))
     }
@@ -105,6 +110,8 @@ impl Store {
         write_parts(&mut write, id, content, now).await?;
         bring_in_line(&mut write, kind, id, content, now).await?;
         let replaced = written(&mut write, kind, id).await?;
+        self.note_change(&mut write, kind, "update", id, (Some(&before), Some(&replaced)))
+            .await?;
         write.commit().await?;
         Ok(Ok(replaced))
     }
@@ -133,9 +140,38 @@ impl Store {
             .bind(id)
             .execute(&mut *write)
             .await?;
+        self.note_change(&mut write, kind, "delete", id, (Some(&object), None))
+            .await?;
         write.commit().await?;
         Ok(Ok(()))
     }
+
+    async fn note_change(
+        &self,
+        write: &mut SqliteConnection,
+        kind: Kind,
+        verb: &str,
+        id: &str,
+        (before, after): (Option<&Object>, Option<&Object>),
+    ) -> Result<(), Error> {
+        let deed = Deed {
+            action: &format!("{}.{verb}", word(kind)),
+            target: Some(id),
+            before: before.map(noted),
+            after: after.map(noted),
+        };
+        self.note(write, deed).await
+    }
+}
+
+/// What the audit log tells of an object: all but its secrets, which are not in its spec.
+fn noted(object: &Object) -> Value {
+    let spec = serde_json::from_str(&object.spec).unwrap_or(Value::Null);
+    let mut noted = json!({ "generation": object.generation, "spec": spec });
+    if let Some(fingerprint) = &object.fingerprint {
+        noted["credential_fingerprint"] = json!(fingerprint);
+    }
+    noted
 }
 
 /// Why this content cannot be written, if it cannot.

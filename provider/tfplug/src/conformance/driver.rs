@@ -20,6 +20,9 @@
 //! ```
 
 mod life;
+mod others;
+
+pub use others::{Invoked, Listed};
 
 use std::{collections::BTreeMap, fmt};
 
@@ -64,7 +67,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A configuration: as it is while Terraform plans, and as it is when the plan is applied.
+/// A configuration: as it is while Terraform plans, and as it is when the plan is applied. Attributes that are left out
+/// are null.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// While planned; values may be unknown.
@@ -100,6 +104,7 @@ pub struct Driver<T> {
     data_sources: BTreeMap<String, Schema>,
     ephemerals: BTreeMap<String, Schema>,
     lists: BTreeMap<String, Schema>,
+    actions: BTreeMap<String, Schema>,
     /// Write-only values that were sent, none of which may come back.
     secrets: Vec<String>,
     findings: Vec<Finding>,
@@ -128,6 +133,7 @@ where
             data_sources: BTreeMap::new(),
             ephemerals: BTreeMap::new(),
             lists: BTreeMap::new(),
+            actions: BTreeMap::new(),
             secrets: Vec::new(),
             findings: Vec::new(),
         };
@@ -215,6 +221,10 @@ where
             }
             let schema = self.schema(&name, &schema);
             self.lists.extend(schema.map(|schema| (name, schema)));
+        }
+        for (name, schema) in schemas.action_schemas.into_iter().collect::<BTreeMap<_, _>>() {
+            let schema = schema.schema.and_then(|schema| self.schema(&name, &schema));
+            self.actions.extend(schema.map(|schema| (name, schema)));
         }
     }
 
@@ -313,38 +323,6 @@ where
         exchange::decode(opened.result.as_ref(), &schema.ty(), "E1").ok()
     }
 
-    /// Lists resources, whole or by their identities only, and returns how many there are: L1, L2.
-    pub async fn list(&mut self, type_name: &str, config: &Value, whole: bool) -> Option<usize> {
-        let schema = self.lists.get(type_name).cloned()?;
-        let contract = self.resources.get(type_name).cloned()?;
-        let request = wire::list_resource::Request {
-            type_name: type_name.to_owned(),
-            config: encode(config, &schema.ty()),
-            include_resource_object: whole,
-            limit: 100,
-        };
-        let answer = self.client.list_resource(request).await;
-        let mut stream = self.take(type_name, "ListResource", answer)?;
-        let mut count = 0;
-        loop {
-            let event = match stream.message().await {
-                Ok(Some(event)) => event,
-                Ok(None) => return Some(count),
-                Err(status) => {
-                    self.find(type_name, "ListResource", [status_error(&status)]);
-                    return None;
-                }
-            };
-            self.accept(type_name, "ListResource", &event.diagnostic)?;
-            self.find(
-                type_name,
-                "ListResource",
-                exchange::listed(&contract, &event, whole),
-            );
-            count += 1;
-        }
-    }
-
     /// Takes an answer, or finds that there is none: X9.
     fn take<A>(
         &mut self,
@@ -415,11 +393,36 @@ fn status_error(status: &Status) -> Violation {
     Violation::new("X9", &Path::root(), sentence)
 }
 
-/// Writes a value as Terraform does. One that is not of the type is sent as null, which the provider then refuses.
+/// Writes a value as Terraform does: attributes that are left out are null. One that is not of the type is sent as null
+/// itself, which the provider then refuses.
 fn encode(value: &Value, ty: &Type) -> Option<wire::DynamicValue> {
-    let msgpack = value.to_msgpack(ty).ok()?;
+    let msgpack = whole(value, ty).to_msgpack(ty).ok()?;
     Some(wire::DynamicValue {
         msgpack: msgpack.into(),
         json: Vec::new().into(),
     })
+}
+
+/// Returns a value with every attribute of its type.
+fn whole(value: &Value, ty: &Type) -> Value {
+    let each = |elements: &[Value], ty: &Type| elements.iter().map(|element| whole(element, ty)).collect();
+    match (value, ty) {
+        (Value::Object(given), Type::Object(attributes)) => {
+            let mut object = given.clone();
+            for (name, ty) in attributes {
+                let value = given.get(name).map_or(Value::Null, |value| whole(value, ty));
+                object.insert(name.clone(), value);
+            }
+            Value::Object(object)
+        }
+        (Value::List(elements), Type::List(ty)) => Value::List(each(elements, ty)),
+        (Value::Set(elements), Type::Set(ty)) => Value::Set(each(elements, ty)),
+        (Value::Map(entries), Type::Map(ty)) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, entry)| (key.clone(), whole(entry, ty)))
+                .collect(),
+        ),
+        _ => value.clone(),
+    }
 }

@@ -3,7 +3,8 @@
 //! The layout is the one that registries read: `index.md`, `resources/<name>.md` and so on, with front matter, where
 //! `<name>` is the type without the provider's prefix. Examples come from a directory in registry layout:
 //! `provider/provider.tf`, `resources/<type>/resource.tf`, `resources/<type>/import.sh`,
-//! `resources/<type>/import-by-string-id.tf`, `data-sources/<type>/data-source.tf`,
+//! `resources/<type>/import-by-string-id.tf`, `resources/<type>/import-by-identity.tf`,
+//! `data-sources/<type>/data-source.tf`,
 //! `ephemeral-resources/<type>/ephemeral-resource.tf`, `list-resources/<type>/list-resource.tfquery.hcl`,
 //! `actions/<type>/action.tf`, `functions/<name>/function.tf`. What has no example has no such section.
 
@@ -50,8 +51,7 @@ pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Resu
             heading: format!("{name} Provider"),
             schema: &provider.schema(),
             example: read(&examples.join("provider/provider.tf"))?,
-            import_block: None,
-            import_command: None,
+            imports: page::Imports::default(),
         }),
     );
     for (type_name, parts) in &offers.resources {
@@ -61,8 +61,12 @@ pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Resu
             heading: format!("{type_name} (Resource)"),
             schema: &parts.core.schema(),
             example: read(&directory.join("resource.tf"))?,
-            import_block: read(&directory.join("import-by-string-id.tf"))?,
-            import_command: read(&directory.join("import.sh"))?,
+            imports: page::Imports {
+                block: read(&directory.join("import-by-string-id.tf"))?,
+                identity_block: read(&directory.join("import-by-identity.tf"))?,
+                identity: parts.identity.as_ref().map(|identity| identity.schema()),
+                command: read(&directory.join("import.sh"))?,
+            },
         });
         pages.insert(path_of("resources", name, type_name), page);
     }
@@ -73,8 +77,7 @@ pub fn pages<P: Provider>(provider: &P, name: &str, examples: &Path) -> io::Resu
             heading: format!("{type_name} (Data Source)"),
             schema: &parts.core.schema(),
             example: read(&directory.join("data-source.tf"))?,
-            import_block: None,
-            import_command: None,
+            imports: page::Imports::default(),
         });
         pages.insert(path_of("data-sources", name, type_name), page);
     }
@@ -127,8 +130,7 @@ fn plain_page(
         heading: format!("{type_name} ({what})"),
         schema,
         example,
-        import_block: None,
-        import_command: None,
+        imports: page::Imports::default(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    identity::IdentitySchema,
     schema::{Attribute, Kind, Mode, Nesting, Schema},
     value::{Type, Value},
 };
@@ -16,8 +17,16 @@ pub(super) struct Page<'a> {
     pub(super) heading: String,
     pub(super) schema: &'a Schema,
     pub(super) example: Option<String>,
-    pub(super) import_block: Option<String>,
-    pub(super) import_command: Option<String>,
+    pub(super) imports: Imports,
+}
+
+/// The ways to import something, each with its example.
+#[derive(Default)]
+pub(super) struct Imports {
+    pub(super) block: Option<String>,
+    pub(super) identity_block: Option<String>,
+    pub(super) identity: Option<IdentitySchema>,
+    pub(super) command: Option<String>,
 }
 
 /// Renders a page.
@@ -48,27 +57,58 @@ pub(super) fn render(page: &Page<'_>) -> String {
     let mut nested = Vec::new();
     groups(&page.schema.attributes, "### ", "", "", &mut nested, &mut out);
     sections(nested, &mut out);
-    if page.import_block.is_some() || page.import_command.is_some() {
-        let _ = writeln!(out, "\n## Import");
-        if let Some(block) = &page.import_block {
-            let _ = writeln!(
-                out,
-                "\nWith Terraform 1.5 and later, an [`import` block]\
-                 (https://developer.hashicorp.com/terraform/language/import) takes an existing one over:\n\n\
-                 ```terraform\n{}\n```",
-                block.trim_end()
-            );
-        }
-        if let Some(command) = &page.import_command {
-            let _ = writeln!(
-                out,
-                "\nThe [`terraform import` command](https://developer.hashicorp.com/terraform/cli/commands/import) \
-                 takes one over by hand:\n\n```shell\n{}\n```",
-                command.trim_end()
-            );
+    imports(&page.imports, &mut out);
+    out
+}
+
+fn imports(imports: &Imports, out: &mut String) {
+    let Imports {
+        block,
+        identity_block,
+        identity,
+        command,
+    } = imports;
+    if block.is_none() && identity_block.is_none() && command.is_none() {
+        return;
+    }
+    let _ = writeln!(out, "\n## Import");
+    let hcl = |text: &str| format!("```terraform\n{}\n```", text.trim_end());
+    if let Some(block) = block {
+        let _ = writeln!(
+            out,
+            "\nWith Terraform 1.5 and later, an [`import` block]\
+             (https://developer.hashicorp.com/terraform/language/import) takes an existing one over:\n\n{}",
+            hcl(block)
+        );
+    }
+    if let (Some(block), Some(identity)) = (identity_block, identity) {
+        let _ = writeln!(
+            out,
+            "\nWith Terraform 1.12 and later, the block can name the identity instead:\n\n{}\n\n### Identity Schema",
+            hcl(block)
+        );
+        for (title, required) in [("Required", true), ("Optional", false)] {
+            let chosen = identity.attributes.iter();
+            let mut chosen = chosen
+                .filter(|attribute| attribute.required_for_import == required)
+                .peekable();
+            if chosen.peek().is_some() {
+                let _ = writeln!(out, "\n#### {title}\n");
+            }
+            for attribute in chosen {
+                let (name, words) = (&attribute.name, type_words(&attribute.ty));
+                let _ = writeln!(out, "- `{name}` ({words}) {}", line(&attribute.description));
+            }
         }
     }
-    out
+    if let Some(command) = command {
+        let _ = writeln!(
+            out,
+            "\nThe [`terraform import` command](https://developer.hashicorp.com/terraform/cli/commands/import) takes \
+             one over by hand:\n\n```shell\n{}\n```",
+            command.trim_end()
+        );
+    }
 }
 
 /// A nested schema that still has to be written: its anchor, its path, and its attributes.

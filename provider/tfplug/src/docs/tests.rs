@@ -6,7 +6,10 @@ use super::*;
 use crate::{
     diagnostics::Diagnostics,
     provider::{ConfigureRequest, Context},
-    resource::{CreateRequest, DeleteRequest, ReadRequest, Resource, StateResponse, UpdateRequest},
+    resource::{
+        CreateRequest, DeleteRequest, ReadRequest, Resource, ResourceWithIdentity, StateResponse,
+        UpdateRequest,
+    },
     schema::{Attribute, Nesting, Schema, between, one_of},
     value::{Type, Value},
 };
@@ -27,7 +30,7 @@ impl Provider for Cloud {
     }
 
     fn offer(&self, offers: &mut Offers<()>) {
-        offers.resource(Server);
+        offers.resource(Server).with_identity();
     }
 }
 
@@ -82,6 +85,27 @@ impl Resource<()> for Server {
     async fn delete(&self, _: &Context<()>, _: DeleteRequest<'_>, _: &mut Diagnostics) {}
 }
 
+/// What names a server.
+#[derive(crate::identity::Identity)]
+struct ServerIdentity {
+    /// The server's id.
+    id: crate::model::Value<String>,
+    /// The region; the usual one where it is left out.
+    #[tf(optional)]
+    region: crate::model::Value<String>,
+}
+
+impl ResourceWithIdentity<()> for Server {
+    type Identity = ServerIdentity;
+
+    fn identity(&self, _: &Context<()>, _: &Value) -> ServerIdentity {
+        ServerIdentity {
+            id: "srv-1".into(),
+            region: crate::model::Value::Null,
+        }
+    }
+}
+
 const PAGE: &str = include_str!("tests/server.md");
 
 #[test]
@@ -97,6 +121,11 @@ fn a_page_has_everything_that_the_schema_and_the_examples_say() {
     fs::write(
         directory.join("import.sh"),
         "terraform import cloud_server.one srv-1\n",
+    )
+    .unwrap();
+    fs::write(
+        directory.join("import-by-identity.tf"),
+        "import {\n  to       = cloud_server.one\n  identity = { id = \"srv-1\" }\n}\n",
     )
     .unwrap();
     let pages = pages(&Cloud, "cloud", examples.path()).unwrap();

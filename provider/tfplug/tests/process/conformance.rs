@@ -85,7 +85,10 @@ async fn everything_else_is_as_terraform_wants_it() {
     let opened = driver.open("kennel_whistle", &whistle).await.unwrap();
     assert_eq!(opened.get("tone"), &"fweeep".into());
     let filter = Value::object([("prefix", Value::Null)]);
-    assert_eq!(driver.list("kennel_dog", &filter, true).await, Some(0));
+    assert_eq!(
+        driver.list("kennel_dog", &filter, true, 100).await,
+        Some(Vec::new())
+    );
     let count = Value::object([("dogs", Value::Null)]);
     let count = driver.read_data_source("kennel_count", &count).await.unwrap();
     assert_eq!(count.get("dogs"), &0_i64.into());

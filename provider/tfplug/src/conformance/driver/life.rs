@@ -6,7 +6,7 @@ use tonic::{
     codegen::{Body as HttpBody, Bytes, StdError},
 };
 
-use super::{CAPABILITIES, Driver, Step, encode};
+use super::{CAPABILITIES, Driver, Step, encode, whole};
 use crate::{
     conformance::{
         Violation,
@@ -73,7 +73,12 @@ where
     <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
 {
     async fn lead(&mut self, steps: &[Step]) -> Option<()> {
+        let ty = self.contract.schema.ty();
         for step in steps {
+            let step = &Step {
+                planned: whole(&step.planned, &ty),
+                applied: whole(&step.applied, &ty),
+            };
             self.driver.remember_secrets(&self.contract.schema, &step.planned);
             self.driver.remember_secrets(&self.contract.schema, &step.applied);
             self.change(step).await?;
