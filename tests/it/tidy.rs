@@ -261,7 +261,8 @@ fn nothing_is_left_for_later() {
     for source in all_sources() {
         for (number, line) in source.text.lines().enumerate() {
             let mut words = line.split(|character: char| !character.is_alphanumeric());
-            if words.any(|word| banned.contains(&word)) {
+            // A test that is left out shows nothing, and is soon forgotten.
+            if words.any(|word| banned.contains(&word)) || line.contains(concat!("#[ign", "ore")) {
                 broken.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
             }
         }

@@ -44,7 +44,7 @@ pub enum Error {
         /// What Zoom said.
         detail: String,
     },
-    /// What was wrong with the question (a superseded access token, a `to` of tomorrow) is put right: the same asked
+    /// What was wrong with the question (a superseded access token, a day that has not begun at Zoom) is put right: the same asked
     /// once more gets another answer.
     #[error("{0}")]
     Again(

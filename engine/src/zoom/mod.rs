@@ -3,8 +3,8 @@
 //! One call here is one question to Zoom, plus the token it needs. The adapter does not retry, sleep, or decide what to
 //! read; it says what an answer means ([`Error`], by the reaction it asks for). Twice the same question asked again gets
 //! another answer, and whoever asks is told so ([`Error::Again`]): an access token may be superseded at any moment, and
-//! is then minted anew; and where Zoom's days are those of a zone that is ahead of UTC, they reach into tomorrow, and a
-//! Zoom that refuses it is asked for today instead.
+//! is then minted anew; and a day that has begun for us may not have begun for Zoom, whose clock or zone is behind: a
+//! Zoom that refuses it is asked for the day before instead, until its day may have turned.
 
 mod check;
 mod consent;
@@ -14,7 +14,7 @@ mod place;
 mod token;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     mem::{Discriminant, discriminant},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -22,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use engine_api::{Cloud, LogType, Secret};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use url::Url;
 
 use self::token::Tokens;
@@ -127,8 +127,8 @@ struct Shared {
     timeout: Duration,
     tokens: Tokens,
     day_zone: TimeZone,
-    /// Whose accounts refuse a `to` of tomorrow.
-    refuses_tomorrow: Mutex<HashSet<String>>,
+    /// The day that has not begun at Zoom yet, by whose account it is.
+    not_begun: Mutex<HashMap<String, NotBegun>>,
     clock: Clock,
     telemetry: Telemetry,
 }
@@ -160,7 +160,7 @@ impl Zoom {
                 timeout,
                 tokens,
                 day_zone,
-                refuses_tomorrow: Mutex::default(),
+                not_begun: Mutex::default(),
                 clock,
                 telemetry,
             }),
@@ -185,34 +185,38 @@ impl Zoom {
             return Page::read(request.log_type, &answer);
         }
         let error = Error::of_report(&answer, request.log_type, asked_at);
-        let tomorrow = request.page_token.is_none() && dates.1 > Day::of(asked_at).date();
-        if tomorrow && matches!(error, Error::Restart { .. }) {
-            self.refuses_tomorrow().insert(credential.whose().to_owned());
-            return Err(Error::Again(Box::new(error)));
+        if request.page_token.is_none() && matches!(error, Error::Restart { .. }) {
+            let zoom_time = page::time_of(&answer).unwrap_or(asked_at);
+            if let Some(refused) = NotBegun::refused(dates.1, zoom_time, asked_at) {
+                self.not_begun().insert(credential.whose().to_owned(), refused);
+                return Err(Error::Again(Box::new(error)));
+            }
         }
         Err(error)
     }
 
     /// The days of Zoom that hold a window of ours: the same in UTC, else those that it touches; never one that has
-    /// not begun there.
+    /// not begun there. The rows of a day that has not begun are found under the day before.
     fn dates(&self, credential: &Credential, window: Window) -> (Date, Date) {
         let date = |instant: Timestamp| instant.to_zoned(self.shared.day_zone.clone()).date();
         let last = window.to.plus(1).start();
-        let last = date(
-            last.saturating_sub(jiff::SignedDuration::from_secs(1))
-                .unwrap_or(last),
-        );
+        let last = date(last.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(last));
+        let now = self.now();
         let from = date(window.from.start());
-        let mut to = last.min(date(self.now()).max(from));
-        if self.refuses_tomorrow().contains(credential.whose()) {
-            to = to.min(Day::of(self.now()).date()).max(from);
+        let to = last.min(date(now).max(from));
+        let not_begun = self.not_begun();
+        match not_begun.get(credential.whose()) {
+            Some(refused) if refused.until > now && refused.day <= to => {
+                let begun = refused.day.yesterday().unwrap_or(refused.day);
+                (from.min(begun), begun)
+            }
+            _ => (from, to),
         }
-        (from, to)
     }
 
-    fn refuses_tomorrow(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn not_begun(&self) -> std::sync::MutexGuard<'_, HashMap<String, NotBegun>> {
         self.shared
-            .refuses_tomorrow
+            .not_begun
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -267,6 +271,36 @@ impl Zoom {
     }
 }
 
+/// A day that Zoom refused because it has not begun there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct NotBegun {
+    day: Date,
+    /// When it may have begun, by our clock.
+    until: Timestamp,
+}
+
+impl NotBegun {
+    /// What a refusal of a range that ends with `day` says, at `zoom_time` by Zoom's clock and `now` by ours; `None`
+    /// where that day has begun in every zone, so that Zoom means something else.
+    fn refused(day: Date, zoom_time: Timestamp, now: Timestamp) -> Option<Self> {
+        /// How far behind UTC a zone is at most.
+        const FARTHEST: SignedDuration = SignedDuration::from_hours(12);
+        /// Every zone's midnight is at a quarter of an hour of UTC.
+        const QUARTER: i64 = 15 * 60;
+
+        let behind = zoom_time.saturating_sub(FARTHEST).unwrap_or(zoom_time);
+        (day > Day::of(behind).date()).then(|| {
+            let left = QUARTER - zoom_time.as_second().rem_euclid(QUARTER);
+            Self {
+                day,
+                until: now
+                    .saturating_add(SignedDuration::from_secs(left))
+                    .unwrap_or(Timestamp::MAX),
+            }
+        })
+    }
+}
+
 /// What one question has been asked again for; a reason that comes twice is the error that it is.
 #[derive(Debug, Default)]
 pub struct Repeats(Vec<Discriminant<Error>>);
@@ -307,4 +341,53 @@ fn report_url(api: &Url, request: PageRequest<'_>, (from, to): (Date, Date)) -> 
     }
     drop(query);
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_asked_for_again_when_a_zones_midnight_may_have_passed() {
+        let refused = |day: &str, zoom_time: &str, now: &str| {
+            NotBegun::refused(
+                day.parse().unwrap(),
+                zoom_time.parse().unwrap(),
+                now.parse().unwrap(),
+            )
+            .map(|refused| refused.until.to_string())
+        };
+        for (day, zoom_time, now, until) in [
+            // Zoom's clock is half a minute behind ours at midnight.
+            (
+                "2026-02-01",
+                "2026-01-31T23:59:35Z",
+                "2026-02-01T00:00:05Z",
+                Some("2026-02-01T00:00:30Z"),
+            ),
+            // Its days begin eight hours later.
+            (
+                "2026-02-01",
+                "2026-02-01T02:20:00Z",
+                "2026-02-01T02:20:00Z",
+                Some("2026-02-01T02:30:00Z"),
+            ),
+            // Our days begin nine hours earlier.
+            (
+                "2026-02-02",
+                "2026-02-01T15:00:00Z",
+                "2026-02-01T15:00:00Z",
+                Some("2026-02-01T15:15:00Z"),
+            ),
+            // It is that day everywhere: Zoom refuses something else.
+            ("2026-02-01", "2026-02-01T12:00:00Z", "2026-02-01T12:00:00Z", None),
+            ("2026-01-20", "2026-02-01T02:00:00Z", "2026-02-01T02:00:00Z", None),
+        ] {
+            assert_eq!(
+                refused(day, zoom_time, now).as_deref(),
+                until,
+                "{day} {zoom_time}"
+            );
+        }
+    }
 }

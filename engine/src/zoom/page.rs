@@ -61,10 +61,7 @@ impl Page {
             log_type,
             next_page_token: read.next_page_token.filter(|token| !token.is_empty()),
             remaining_today: super::error::remaining_today(answer),
-            zoom_time: answer
-                .header("date")
-                .and_then(RetryAfter::parse)
-                .and_then(RetryAfter::as_instant),
+            zoom_time: time_of(answer),
         })
     }
 
@@ -145,6 +142,14 @@ fn rows<'a>(text: &'a str, scanner: &mut Scanner<'a>) -> Option<Vec<Place>> {
         Some(())
     })?;
     Some(rows)
+}
+
+/// What time it was at Zoom when it answered, to the second, where it says so.
+pub(super) fn time_of(answer: &Response) -> Option<Timestamp> {
+    answer
+        .header("date")
+        .and_then(RetryAfter::parse)
+        .and_then(RetryAfter::as_instant)
 }
 
 /// Says what is wrong with an answer, and where: the work of a reader that takes its time.

@@ -110,7 +110,6 @@ async fn page_tokens_expire_again_and_again() {
 /// The token's life counts from the first page, and all pages together take longer: the window is too large, and no
 /// number of restarts makes it smaller.
 #[tokio::test]
-#[ignore = "the engine does not halve such a window yet"]
 async fn a_window_that_cannot_be_paged_within_a_tokens_life() {
     let mut case = Case::begin().await;
     case.history(2_000, 40);

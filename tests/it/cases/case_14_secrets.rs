@@ -80,7 +80,10 @@ resource "zoom_log_alarm_channel" "signed" {{
         .unwrap()
         .to_owned();
     terraform.variable("zoom_client_secret", WRONG);
-    seen.push(terraform.plan().await.ran.all());
+    let refused = terraform.run(&["plan", "-no-color"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.all());
+    assert!(refused.all().contains("Zoom refuses"), "{}", refused.all());
+    seen.push(refused.all());
     seen.push(terraform.try_apply().await.all());
     seen.push(terraform.must(&["state", "rm", SOURCE]).await.all());
     seen.push(terraform.import(SOURCE, &source).await.all());

@@ -53,6 +53,8 @@ pub struct Options {
     /// The hours that they are spread over.
     span_hours: i64,
     repetitions: u32,
+    /// Whether the engine also forgets the payload of all events.
+    forgets: bool,
 }
 
 impl Options {
@@ -63,6 +65,7 @@ impl Options {
             rows,
             span_hours: RECENT_HOURS,
             repetitions,
+            forgets: false,
         }
     }
 
@@ -73,6 +76,7 @@ impl Options {
             rows,
             span_hours: MONTH_HOURS,
             repetitions: 1,
+            forgets: true,
         }
     }
 }
@@ -105,6 +109,8 @@ struct Pass {
     worked: f64,
     /// What the database takes on disk when the engine has ended.
     stored: u64,
+    /// The same once nothing is kept but what tells rows apart, where that was waited for.
+    kept: Option<u64>,
 }
 
 /// Passes all rows through the bare pipe and through the engine, in turns.
@@ -116,17 +122,21 @@ pub async fn measure(options: Options) -> Table {
     let zoom = Zoom::start(options).await;
     let (mut alone, mut bare, mut engine) = (Series::default(), Series::default(), Series::default());
     let (mut peak, mut worked, mut stored) = (Series::default(), Series::default(), Series::default());
+    let mut kept = Series::default();
     for _ in 0..options.repetitions {
         let (_, took) = zoom.pipe(Depth::Fetch).await;
         alone.push(count(zoom.rows) / took.as_secs_f64());
         let (bytes, took) = zoom.pipe(Depth::Parse).await;
         assert_eq!(bytes, zoom.bytes, "the bare pipe did not read what there is");
         bare.push(count(zoom.rows) / took.as_secs_f64());
-        let pass = zoom.pass().await;
+        let pass = zoom.pass(options.forgets).await;
         engine.push(count(zoom.rows) / pass.took.as_secs_f64());
         peak.push(pass.peak);
         worked.push(pass.worked * 1e6 / count(zoom.rows));
         stored.push(count(pass.stored) / count(zoom.bytes));
+        if let Some(bytes) = pass.kept {
+            kept.push(count(bytes) / count(zoom.rows));
+        }
     }
 
     let mut table = Table::new(format!(
@@ -142,6 +152,9 @@ pub async fn measure(options: Options) -> Table {
     table.line("engine, time of a core", &worked, "µs an event");
     table.line("engine, peak memory (VmHWM)", &peak, "MiB");
     table.line("database / Zoom's rows", &stored, "bytes a byte");
+    if options.forgets {
+        table.line("database, payloads dropped", &kept, "bytes an event");
+    }
     table.note(format!(
         "{} events a pass, each held against the simulator's ledger: none lost, none doubled.",
         whole(zoom.rows)
@@ -220,7 +233,7 @@ impl Zoom {
     }
 
     /// Passes all rows through a fresh engine.
-    async fn pass(&self) -> Pass {
+    async fn pass(&self, forgets: bool) -> Pass {
         // What is started here runs where this runs, and takes as many threads as that is cores.
         cores::bind(std::process::id(), Cores::Measured);
         let mut engine = Engine::start_with(&self.url, &[("log.level", "info")]).await;
@@ -246,11 +259,18 @@ impl Zoom {
         let peak = memory(pid, "VmHWM");
         engine.stop().await;
         self.check(&lake);
+        let stored = database_size(engine.data_dir());
+        let kept = if forgets {
+            Some(forget(&mut engine).await)
+        } else {
+            None
+        };
         Pass {
             took,
             peak,
             worked,
-            stored: database_size(engine.data_dir()),
+            stored,
+            kept,
         }
     }
 
@@ -303,6 +323,26 @@ impl Zoom {
 )]
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Lets the engine forget the payload of everything that was delivered; returns what the database takes then.
+async fn forget(engine: &mut Engine) -> u64 {
+    /// The database has given back what it could once it was of one size for so long.
+    const STILL: Duration = Duration::from_secs(3);
+
+    engine.set("store.replay_retention", "0s");
+    engine.start_again().await;
+    let (mut size, mut since) = (database_size(engine.data_dir()), Instant::now());
+    let deadline = Instant::now() + LATE;
+    while since.elapsed() < STILL && Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+        let now = database_size(engine.data_dir());
+        if now != size {
+            (size, since) = (now, Instant::now());
+        }
+    }
+    engine.stop().await;
+    database_size(engine.data_dir())
 }
 
 /// Returns what the database takes on disk, with what lies beside it.

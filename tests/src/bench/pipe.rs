@@ -108,7 +108,7 @@ impl Pipe {
             let request = self.http.get(&self.url).query(&query);
             let answer = request.bearer_auth(&self.token).send().await;
             let body = answer.expect("an answer").bytes().await.expect("a whole answer");
-            page_token = next_page_token(&body).to_owned();
+            next_page_token(&body).clone_into(&mut page_token);
             if self.depth == Depth::Parse {
                 bytes += write(&body, &mut file);
             }
