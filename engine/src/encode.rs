@@ -26,20 +26,16 @@
 
 mod detail;
 
-use std::{
-    fmt::{self, Write as _},
-    str,
-};
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use engine_api::LogType;
 use jiff::Timestamp;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
 
-use crate::model::{Event, EventIds, FeedKey, scan};
+use crate::model::{
+    Event, EventIds, FeedKey,
+    scan::{self, Scanner},
+};
 
 const MEMBER: &str = "zoom_log";
 
@@ -202,7 +198,7 @@ fn underscores(row: &str) -> usize {
     if !row.contains(MEMBER) && !row.contains("\\u") {
         return 0;
     }
-    let names = serde_json::from_str::<Names>(row).unwrap_or_default().0;
+    let names = names(row).unwrap_or_default();
     let taken = |count: &usize| {
         names.iter().any(|name| {
             name.strip_prefix(MEMBER)
@@ -215,29 +211,14 @@ fn underscores(row: &str) -> usize {
 }
 
 /// The names of an object's members.
-#[derive(Default)]
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Names;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = members.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
+fn names(row: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut scanner = Scanner::new(row);
+    scanner.object(|name, scanner| {
+        names.push(name.to_owned());
+        scanner.value().map(drop)
+    })?;
+    scanner.is_at_end().then_some(names)
 }
 
 #[cfg(test)]
