@@ -5,11 +5,11 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`database`] (where the store is), [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (of tests), [`encode`], [`model`], [`database`] (of the store), [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
-//! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
+//! | 3 workers | [`alarm`], [`delivery`], [`intake`], [`peers`] (the engines that share a store) |
 //! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
@@ -27,6 +27,7 @@ pub mod http;
 pub mod intake;
 pub mod labels;
 pub mod model;
+pub mod peers;
 pub mod retry;
 pub mod store;
 pub mod supervisor;
@@ -57,6 +58,7 @@ use crate::{
     destination::{Kinds, Webhooks},
     http::Http,
     intake::{Gates, Intake},
+    peers::Peers,
     retry::Backoff,
     store::Store,
     supervisor::Supervisor,
@@ -104,6 +106,11 @@ pub enum StartError {
     /// The key or the token cannot be had.
     #[error("{0}")]
     Vault(#[from] vault::Error),
+    /// Another engine sealed the store's secrets first.
+    #[error(
+        "another engine has just begun to seal the store's secrets under another key: give both the same `vault.key_file`"
+    )]
+    OtherKey,
     /// The outbound client cannot be built.
     #[error("{0}")]
     Http(#[from] http::Error),
@@ -149,8 +156,21 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     for warning in labels::unknown(&store, &config.labels.labeller).await? {
         warn!("{warning}");
     }
-    // An embedded store has one engine: whoever held a lease before this start is gone.
-    store.break_leases().await?;
+    let peers = store.is_shared().then(|| {
+        Peers::new(
+            store.clone(),
+            clock.clone(),
+            wakes.clone(),
+            &owner,
+            config.store.lease,
+        )
+    });
+    match &peers {
+        // The first word of this engine: from here on it goes by the database's clock.
+        Some(peers) => peers.join().await?,
+        // An embedded store has one engine: whoever held a lease before this start is gone.
+        None => store.break_leases().await?,
+    }
 
     let supervisor = Supervisor::new(clock.clone(), telemetry.clone(), wakes.clone(), stop.clone());
     let whole = supervisor.spawner();
@@ -172,6 +192,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry,
         wakes,
     };
+    if let Some(peers) = &peers {
+        supervisor.run(&(Arc::new(peers.clone()) as Arc<dyn Worker>), 1);
+        supervisor.spawn(peers.clone().tell(stop.clone()));
+        supervisor.spawn(peers.clone().listen(stop.clone()));
+        supervisor.spawn(peers.clone().retire(stop.clone()));
+    }
     for (worker, copies) in workers(&config, &parts, &credentials, &owner, &engine) {
         supervisor.run(&worker, copies);
     }
@@ -207,6 +233,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     supervisor
         .drain(config.server.shutdown_deadline + DRAIN_MARGIN)
         .await;
+    if let Some(peers) = peers {
+        peers.leave().await;
+    }
     store.close().await;
     info!("stopped");
     Ok(())
@@ -344,7 +373,10 @@ async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartError>
         .await?
         .map(|check| String::from_utf8_lossy(&check).into_owned());
     let vault = Vault::load(options, check.as_deref().map_or(Held::Nothing, Held::SealedUnder))?;
-    store.keep_key_check(vault.key_check().as_bytes()).await?;
+    let kept = store.keep_key_check(vault.key_check().as_bytes()).await?;
+    if kept != vault.key_check().as_bytes() {
+        return Err(StartError::OtherKey);
+    }
     Ok(vault)
 }
 

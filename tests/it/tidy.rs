@@ -53,6 +53,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("peers", &["store", "clock", "telemetry", "worker"]),
     ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (

@@ -25,6 +25,11 @@ const STATEMENTS: usize = 256;
 
 /// Connects, and brings the tables up to date; engines that start at the same time do so one after the other.
 pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
+    open_pool(place).await.map(Pool::Postgres)
+}
+
+/// As [`open`].
+pub(super) async fn open_pool(place: &Postgres) -> Result<PgPool, Error> {
     let pool = connect(place, connect_options(place)).await?;
     MIGRATIONS.run(&pool).await.map_err(|error| {
         Error::Open(format!(
@@ -32,7 +37,7 @@ pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
              role create tables in its schema?"
         ))
     })?;
-    Ok(Pool::Postgres(pool))
+    Ok(pool)
 }
 
 /// Connects to read only.
