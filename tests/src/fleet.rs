@@ -70,7 +70,7 @@ impl fmt::Display for Survived {
 /// An account whose budget is soon used up; its feeds need not be complete.
 const POOR: &str = "poor";
 /// Requests a day of that account.
-const ALLOWED: u64 = 60;
+const ALLOWED: u64 = 100;
 /// Sources of which an alarm is told.
 const ALARMED: usize = 3;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
@@ -92,6 +92,8 @@ fn connect_options(place: &Postgres) -> PgConnectOptions {
         .database(&place.database)
         .application_name("zoom-log-engine")
         .statement_cache_capacity(STATEMENTS)
+        // They would be told whole, the migrations with all their words. What fails is told by whoever asked.
+        .disable_statement_logging()
         .ssl_mode(match place.tls {
             Tls::Disable => PgSslMode::Disable,
             Tls::Prefer => PgSslMode::Prefer,
