@@ -162,15 +162,14 @@ impl SourceKeeper {
             .await
             .map_err(|error| stored(&error))?;
         crash::point("token.stored").await;
-        match kept {
-            Ok(()) => Ok(given.access),
-            Err(store::Fenced) => {
-                self.end_if_nobodys(app, &given.access).await?;
-                Err(Error::Unavailable {
-                    detail: "the consent was replaced or ended while its token was renewed".to_owned(),
-                })
-            }
+        // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
+        if kept.is_err() {
+            self.end_if_nobodys(app, &given.access).await?;
+            return Err(Error::Unavailable {
+                detail: "the consent was replaced or ended while its token was renewed".to_owned(),
+            });
         }
+        Ok(given.access)
     }
 
     /// Ends the consent behind a token that found no place in the store because its source does without it by now:

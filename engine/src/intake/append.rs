@@ -73,7 +73,9 @@ impl<'a> Appender<'a> {
                 self.telemetry.events_labelled.add(&LabelLabels { label }, count);
             }
         }
-        std::mem::take(&mut self.events)
+        // A long read goes on with as much again.
+        let next = NewEvents::with_capacity(self.events.bytes());
+        std::mem::replace(&mut self.events, next)
     }
 
     /// Makes an event of a row; `now` is that of the monotonic clock.
@@ -94,6 +96,7 @@ impl<'a> Appender<'a> {
                 late,
                 labels: self.labeller.joined(labels),
                 row: row.text,
+                detail_at: row.detail_at(),
             },
             mark,
         );

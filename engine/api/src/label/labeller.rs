@@ -8,7 +8,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Labelled, UNCLASSIFIED, built_in,
-    fold::fold,
     matcher::Matcher,
     rule::{Condition, Rule},
 };
@@ -28,7 +27,6 @@ pub struct Labeller {
     compiled: Arc<Compiled>,
     /// What is fulfilled by the row at hand, a bit a condition.
     fulfilled: Vec<u64>,
-    folded: Vec<u8>,
     /// Of the category, the action and the operator.
     remembered: [Remembered; 3],
     joined: HashMap<LabelSet, Box<str>>,
@@ -59,7 +57,7 @@ pub struct Matched<'a> {
 #[derive(Debug, Default)]
 struct Compiled {
     rules: Vec<Rule>,
-    /// What each rule comes to, in the same order.
+    /// What each rule comes to; those first that need no look at the detail.
     checks: Vec<Check>,
     labels: Vec<Arc<str>>,
     /// The kind of each condition.
@@ -76,8 +74,10 @@ struct Check {
     label: usize,
     operation: bool,
     activity: bool,
-    /// The bits of its conditions, the one on fields left out.
-    needs: Vec<u64>,
+    /// The bits of its conditions on what is remembered: category, action and operator.
+    few: Vec<u64>,
+    /// The bits of its conditions on the detail.
+    detail: Vec<u64>,
     /// The condition on fields.
     field: Option<usize>,
 }
@@ -103,7 +103,6 @@ impl Labeller {
         Self {
             fulfilled: vec![0; compiled.conditions.len().div_ceil(64)],
             compiled: Arc::new(compiled),
-            folded: Vec::new(),
             remembered: Default::default(),
             joined: HashMap::new(),
         }
@@ -129,7 +128,6 @@ impl Labeller {
         let Self {
             compiled,
             fulfilled,
-            folded,
             remembered,
             ..
         } = self;
@@ -147,19 +145,19 @@ impl Labeller {
             (&compiled.operator, row.operator),
         ];
         for ((matcher, text), remembered) in few.into_iter().zip(remembered) {
-            remember(matcher, text, remembered, folded, fulfilled);
+            remember(matcher, text, remembered, fulfilled);
         }
-        look(&compiled.detail, row.detail, folded, fulfilled);
+        let mut looked_at_detail = compiled.detail.is_empty();
         let mut looked_at_fields = compiled.field.is_empty();
         for check in compiled.checks.iter().filter(|check| check.operation) {
-            let fulfils = || {
-                check
-                    .needs
-                    .iter()
-                    .zip(&*fulfilled)
-                    .all(|(needs, has)| has & needs == *needs)
-            };
-            if found.0 & 1 << check.label != 0 || !fulfils() {
+            if found.0 & 1 << check.label != 0 || !fulfils(fulfilled, &check.few) {
+                continue;
+            }
+            // It is the longest text by far, and most rows are none that a rule asks it of.
+            if !check.detail.is_empty() && !std::mem::replace(&mut looked_at_detail, true) {
+                look(&compiled.detail, row.detail, fulfilled);
+            }
+            if !fulfils(fulfilled, &check.detail) {
                 continue;
             }
             if let Some(field) = check.field {
@@ -167,7 +165,7 @@ impl Labeller {
                     looked_at_fields = true;
                     let changes = Detail::parse(row.detail);
                     for change in changes.iter().flat_map(Detail::changes) {
-                        look(&compiled.field, change.field, folded, fulfilled);
+                        look(&compiled.field, change.field, fulfilled);
                     }
                 }
                 if fulfilled[field / 64] & bit(field) == 0 {
@@ -210,9 +208,7 @@ impl Labeller {
             ];
             let fields = fields.map(|field| (&compiled.field, field));
             for (matcher, text) in texts.into_iter().chain(fields) {
-                let mut folded = Vec::new();
-                fold(text, &mut folded);
-                for (condition, word) in matcher.all(&folded) {
+                for (condition, word) in matcher.all(text) {
                     let kind = compiled.conditions[condition];
                     let entry = (
                         condition,
@@ -268,7 +264,8 @@ impl Compiled {
                 label,
                 operation: rule.looks_at(LogType::Operation),
                 activity: rule.looks_at(LogType::Activity),
-                needs: Vec::new(),
+                few: Vec::new(),
+                detail: Vec::new(),
                 field: None,
             };
             for condition in Condition::ALL {
@@ -288,15 +285,24 @@ impl Compiled {
                 for word in words {
                     matcher.add(number, condition, word);
                 }
-                if condition == Condition::Field {
-                    check.field = Some(number);
-                } else {
-                    check.needs.resize(number / 64 + 1, 0);
-                    check.needs[number / 64] |= bit(number);
-                }
+                let needs = match condition {
+                    Condition::Field => {
+                        check.field = Some(number);
+                        continue;
+                    }
+                    Condition::DetailStartsWith | Condition::DetailContains => &mut check.detail,
+                    Condition::Category | Condition::ActionContains | Condition::OperatorContains => {
+                        &mut check.few
+                    }
+                };
+                needs.resize(number / 64 + 1, 0);
+                needs[number / 64] |= bit(number);
             }
             compiled.checks.push(check);
         }
+        compiled
+            .checks
+            .sort_by_key(|check| !check.detail.is_empty() || check.field.is_some());
         if compiled.labels.len() > MOST_LABELS {
             return Err(format!(
                 "there are {} different labels, and at most {MOST_LABELS} can be told apart",
@@ -317,24 +323,25 @@ impl Compiled {
     }
 }
 
-/// Sets the bits of what a text fulfils. `folded` is room to work in.
-fn look(matcher: &Matcher, text: &str, folded: &mut Vec<u8>, fulfilled: &mut [u64]) {
-    if !matcher.is_empty() && !text.is_empty() {
-        fold(text, folded);
-        matcher.each(folded, |needle| {
+/// Whether all the bits of `needs` are set.
+fn fulfils(fulfilled: &[u64], needs: &[u64]) -> bool {
+    needs
+        .iter()
+        .zip(fulfilled)
+        .all(|(needs, has)| has & needs == *needs)
+}
+
+/// Sets the bits of what a text fulfils.
+fn look(matcher: &Matcher, text: &str, fulfilled: &mut [u64]) {
+    if !text.is_empty() {
+        matcher.each(text, |needle| {
             fulfilled[needle.condition / 64] |= bit(needle.condition);
         });
     }
 }
 
 /// As [`look`], and remembers what a text fulfils.
-fn remember(
-    matcher: &Matcher,
-    text: &str,
-    remembered: &mut Remembered,
-    folded: &mut Vec<u8>,
-    fulfilled: &mut [u64],
-) {
+fn remember(matcher: &Matcher, text: &str, remembered: &mut Remembered, fulfilled: &mut [u64]) {
     if matcher.is_empty() || text.is_empty() {
         return;
     }
@@ -350,7 +357,7 @@ fn remember(
         remembered.clear();
     }
     let mut bits = vec![0; fulfilled.len()];
-    look(matcher, text, folded, &mut bits);
+    look(matcher, text, &mut bits);
     add(&bits, fulfilled);
     remembered.insert(text.into(), bits.into());
 }
