@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Events are committed once they take so many bytes: one sync of the disk and one compressed block for many pages.
-const ENOUGH_BYTES: usize = 1 << 20;
+const ENOUGH_BYTES: usize = 2 << 20;
 /// Or once the first of them has waited so long.
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 

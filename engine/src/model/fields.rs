@@ -73,7 +73,7 @@ impl Fields {
                     start: u32::try_from(end - value.len()).ok()?,
                     end: NonZero::new(u32::try_from(end).ok()?)?,
                 });
-                if value.starts_with('"') && scanner.is_escaped() {
+                if scanner.is_escaped() && value.as_bytes().first() == Some(&b'"') {
                     fields.escaped |= bit;
                 }
             }
@@ -94,7 +94,10 @@ impl Fields {
         Some(if self.escaped >> number & 1 == 1 {
             scan::unquote(written).unwrap_or(Cow::Borrowed(written))
         } else {
-            let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let inner = match written.as_bytes() {
+                [b'"', .., b'"'] => written.get(1..written.len() - 1),
+                _ => None,
+            };
             Cow::Borrowed(inner.unwrap_or(written))
         })
     }

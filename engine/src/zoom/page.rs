@@ -37,6 +37,9 @@ struct Place {
     fields: Option<Fields>,
 }
 
+/// The rows that Zoom sends in one page at most.
+const MOST_ROWS: usize = 300;
+
 /// What a page's text holds.
 #[derive(Debug, Default)]
 struct Read {
@@ -67,13 +70,12 @@ impl Page {
     /// The rows, in Zoom's order.
     pub fn rows(&self) -> Vec<Row<'_>> {
         let mut canonical = Vec::new();
-        self.rows
-            .iter()
-            .filter_map(|place| {
-                let row = self.text.get(place.row.clone())?;
-                Some(Row::new(self.log_type, row, place.fields, &mut canonical))
-            })
-            .collect()
+        let mut rows = Vec::with_capacity(self.rows.len());
+        rows.extend(self.rows.iter().filter_map(|place| {
+            let row = self.text.get(place.row.clone())?;
+            Some(Row::new(self.log_type, row, place.fields, &mut canonical))
+        }));
+        rows
     }
 }
 
@@ -110,7 +112,7 @@ impl Read {
 }
 
 fn rows(scanner: &mut Scanner<'_>) -> Option<Vec<Place>> {
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(MOST_ROWS);
     scanner.array(|scanner| {
         scanner.peek()?;
         let start = scanner.at();

@@ -1,8 +1,8 @@
 //! Rules made ready for many rows.
 //!
 //! Each condition of each rule is one bit. A row sets the bits of what it fulfils, field by field, each field in one
-//! pass; a rule fits where all of its bits are set. What the category, the action and the operator fulfil is
-//! remembered by their text, since few different ones come again and again.
+//! pass; a rule fits where all of its bits are set. What the category and the action fulfil is remembered by their text,
+//! since few different ones come again and again; the detail and the operator are looked at where that leaves a rule open.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ const MOST_LABELS: usize = 64;
 const REMEMBERED: usize = 1_024;
 
 /// What texts of one field fulfil.
-type Remembered = HashMap<Box<str>, Box<[u64]>>;
+type Remembered = HashMap<Box<str>, Box<[u64]>, foldhash::fast::RandomState>;
 
 /// Finds the labels of rows. A clone shares the compiled rules and costs little.
 #[derive(Debug, Clone)]
@@ -27,9 +27,9 @@ pub struct Labeller {
     compiled: Arc<Compiled>,
     /// What is fulfilled by the row at hand, a bit a condition.
     fulfilled: Vec<u64>,
-    /// Of the category, the action and the operator.
-    remembered: [Remembered; 3],
-    joined: HashMap<LabelSet, Box<str>>,
+    /// Of the category and the action.
+    remembered: [Remembered; 2],
+    joined: HashMap<LabelSet, Box<str>, foldhash::fast::RandomState>,
 }
 
 /// The labels of one row; empty where no rule fits.
@@ -57,7 +57,7 @@ pub struct Matched<'a> {
 #[derive(Debug, Default)]
 struct Compiled {
     rules: Vec<Rule>,
-    /// What each rule comes to; those first that need no look at the detail.
+    /// What each rule comes to; those first that need the least.
     checks: Vec<Check>,
     labels: Vec<Arc<str>>,
     /// The kind of each condition.
@@ -74,10 +74,10 @@ struct Check {
     label: usize,
     operation: bool,
     activity: bool,
-    /// The bits of its conditions on what is remembered: category, action and operator.
+    /// The bits of its conditions on the category and the action, which are remembered.
     few: Vec<u64>,
-    /// The bits of its conditions on the detail.
-    detail: Vec<u64>,
+    /// The bits of its conditions on the detail and the operator.
+    many: Vec<u64>,
     /// The condition on fields.
     field: Option<usize>,
 }
@@ -104,7 +104,7 @@ impl Labeller {
             fulfilled: vec![0; compiled.conditions.len().div_ceil(64)],
             compiled: Arc::new(compiled),
             remembered: Default::default(),
-            joined: HashMap::new(),
+            joined: HashMap::default(),
         }
     }
 
@@ -139,25 +139,22 @@ impl Labeller {
             return found;
         }
         fulfilled.fill(0);
-        let few = [
-            (&compiled.category, row.category),
-            (&compiled.action, row.action),
-            (&compiled.operator, row.operator),
-        ];
+        let few = [(&compiled.category, row.category), (&compiled.action, row.action)];
         for ((matcher, text), remembered) in few.into_iter().zip(remembered) {
             remember(matcher, text, remembered, fulfilled);
         }
-        let mut looked_at_detail = compiled.detail.is_empty();
+        let mut looked_at_many = false;
         let mut looked_at_fields = compiled.field.is_empty();
         for check in compiled.checks.iter().filter(|check| check.operation) {
             if found.0 & 1 << check.label != 0 || !fulfils(fulfilled, &check.few) {
                 continue;
             }
-            // It is the longest text by far, and most rows are none that a rule asks it of.
-            if !check.detail.is_empty() && !std::mem::replace(&mut looked_at_detail, true) {
+            // The detail is the longest text by far, and most rows are none that a rule asks it of.
+            if !check.many.is_empty() && !std::mem::replace(&mut looked_at_many, true) {
                 look(&compiled.detail, row.detail, fulfilled);
+                look(&compiled.operator, row.operator, fulfilled);
             }
-            if !fulfils(fulfilled, &check.detail) {
+            if !fulfils(fulfilled, &check.many) {
                 continue;
             }
             if let Some(field) = check.field {
@@ -265,7 +262,7 @@ impl Compiled {
                 operation: rule.looks_at(LogType::Operation),
                 activity: rule.looks_at(LogType::Activity),
                 few: Vec::new(),
-                detail: Vec::new(),
+                many: Vec::new(),
                 field: None,
             };
             for condition in Condition::ALL {
@@ -290,10 +287,10 @@ impl Compiled {
                         check.field = Some(number);
                         continue;
                     }
-                    Condition::DetailStartsWith | Condition::DetailContains => &mut check.detail,
-                    Condition::Category | Condition::ActionContains | Condition::OperatorContains => {
-                        &mut check.few
+                    Condition::DetailStartsWith | Condition::DetailContains | Condition::OperatorContains => {
+                        &mut check.many
                     }
+                    Condition::Category | Condition::ActionContains => &mut check.few,
                 };
                 needs.resize(number / 64 + 1, 0);
                 needs[number / 64] |= bit(number);
@@ -302,7 +299,7 @@ impl Compiled {
         }
         compiled
             .checks
-            .sort_by_key(|check| !check.detail.is_empty() || check.field.is_some());
+            .sort_by_key(|check| (check.field.is_some(), !check.many.is_empty()));
         if compiled.labels.len() > MOST_LABELS {
             return Err(format!(
                 "there are {} different labels, and at most {MOST_LABELS} can be told apart",
