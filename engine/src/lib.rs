@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`database`] (where the store is), [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod credential;
+pub mod database;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
@@ -123,7 +124,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     config.crash_at.into_iter().for_each(crash::arm);
     telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
-    let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
+    let store = Store::at(&config.store.database, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
     let vault = open_vault(&config, &store).await?;
     let key_created = vault.key_created();

@@ -114,14 +114,14 @@ struct Scene {
     clock: Clock,
     time: Option<Simulation>,
     dir: tempfile::TempDir,
+    _home: crate::store::testing::Home,
 }
 
 impl Scene {
     async fn new(clock: Clock, time: Option<Simulation>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = crate::store::testing::Home::new(dir.path());
+        let store = home.open(clock.clone()).await;
         let options = vault::Options {
             key_file: dir.path().join("vault.key"),
             ref_dirs: Vec::new(),
@@ -145,6 +145,7 @@ impl Scene {
             clock,
             time,
             dir,
+            _home: home,
         };
         let sealed = scene.vault.seal(ID, "client_secret", &Secret::from("s")).unwrap();
         let content = Content {
@@ -264,7 +265,6 @@ impl Scene {
     }
 }
 
-#[tokio::test]
 async fn two_engines_and_many_feeds_never_use_a_token_twice() {
     let scene = Scene::real().await;
     let engines = [scene.engine("one"), scene.engine("two")];
@@ -302,7 +302,6 @@ async fn an_access_token_whose_successor_cannot_be_stored_is_not_used() {
     sqlx::raw_sql("DROP TRIGGER full").execute(&sql).await.unwrap();
 }
 
-#[tokio::test]
 async fn what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -327,7 +326,6 @@ async fn what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more() {
     assert_eq!(scene.stored().await, "refresh-1");
 }
 
-#[tokio::test]
 async fn a_void_token_is_read_again_once_and_then_told_with_the_link() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -350,7 +348,6 @@ async fn a_void_token_is_read_again_once_and_then_told_with_the_link() {
     assert_eq!(scene.zoom.reports.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
 async fn a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour() {
     let scene = Scene::simulated().await;
     let engine = scene.engine("one");
@@ -366,7 +363,6 @@ async fn a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour() {
     assert_eq!(scene.stored().await, "refresh-2");
 }
 
-#[tokio::test]
 async fn a_consent_that_comes_while_a_token_is_renewed_wins() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -399,7 +395,6 @@ async fn a_consent_that_comes_while_a_token_is_renewed_wins() {
     assert_eq!(scene.stored().await, "refresh-41");
 }
 
-#[tokio::test]
 async fn a_token_that_comes_after_its_source_is_gone_is_handed_back() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -421,7 +416,6 @@ async fn a_token_that_comes_after_its_source_is_gone_is_handed_back() {
     assert_eq!(*scene.zoom.revoked.lock().unwrap(), ["access-1"]);
 }
 
-#[tokio::test]
 async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     let scene = Scene::simulated().await;
     let time = scene.time.as_ref().unwrap();
@@ -447,7 +441,6 @@ async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     assert_eq!(worker.activate(&stop, &mut Turn::default()).await, Next::Idle);
 }
 
-#[tokio::test]
 async fn nobody_is_asked_for_a_source_that_waits() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -478,3 +471,14 @@ async fn nobody_is_asked_for_a_source_that_waits() {
     assert!(twice.state != begun.state && twice.verifier != begun.verifier);
     assert_eq!(spec.cloud, Cloud::Commercial);
 }
+
+crate::store::testing::on_both!(
+    two_engines_and_many_feeds_never_use_a_token_twice,
+    what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more,
+    a_void_token_is_read_again_once_and_then_told_with_the_link,
+    a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour,
+    a_consent_that_comes_while_a_token_is_renewed_wins,
+    a_token_that_comes_after_its_source_is_gone_is_handed_back,
+    an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone,
+    nobody_is_asked_for_a_source_that_waits,
+);

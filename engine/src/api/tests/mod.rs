@@ -32,7 +32,7 @@ use crate::{
     clock::{Clock, Simulation},
     credential::{Accepted, Departure},
     http::{self, Http},
-    store::{Store, catalog::SealedSecret},
+    store::catalog::SealedSecret,
     telemetry::Telemetry,
     vault::{self, Held, Vault},
     zoom::Begun,
@@ -127,6 +127,7 @@ impl Consents for FakeCheck {
 
 struct Stage {
     dir: tempfile::TempDir,
+    home: crate::store::testing::Home,
     api: Api,
     router: Router,
     zoom: Arc<FakeCheck>,
@@ -194,9 +195,8 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = crate::store::testing::Home::new(dir.path());
+        let store = home.open(clock.clone()).await;
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let options = vault::Options {
             key_file: dir.path().join("vault.key"),
@@ -243,6 +243,7 @@ impl Stage {
         Self {
             router: router(&api),
             dir,
+            home,
             api,
             zoom,
             wakes,

@@ -26,11 +26,11 @@ use engine_api::{Code, DestinationId};
 
 pub use self::{
     lane::Lane,
-    links::{kick_lane, sync_positions, wake_lanes},
     log::StoredSegment,
     position::{Moved, Pending, Refusal, Settlement},
 };
 pub(super) use self::{
+    links::{kick_lane, sync_positions, wake_lanes, wake_queued},
     position::answered,
     status::{health, trouble},
 };
