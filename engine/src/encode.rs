@@ -91,6 +91,13 @@ impl Lines {
         self.text.len() - start
     }
 
+    /// Adds what is JSON on one line already.
+    pub fn push_line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.ends.push(self.text.len());
+    }
+
     /// How many events there are.
     pub fn len(&self) -> usize {
         self.ends.len()

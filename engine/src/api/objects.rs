@@ -1,7 +1,7 @@
 //! The handlers of sources, destinations and alarm channels: one set for all.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     Api,
+    access::{self, Caller},
     acting::Acting,
     body::{Json, Query, idempotency_key, if_match},
     declare,
@@ -111,10 +112,16 @@ pub(super) async fn remove<S: Resource>(
 
 pub(super) async fn compare<S: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Json<CompareRequest>,
 ) -> Result<Answer<CompareResult>, Failure> {
-    Ok(Answer(declare::compare::<S>(&api, &id, &body.value).await?))
+    access::may_guess(&api, &caller, &id)?;
+    let compared = declare::compare::<S>(&api, &id, &body.value).await?;
+    for _ in compared.matches.values().filter(|equal| !**equal) {
+        access::note_guess(&api, &caller, &id);
+    }
+    Ok(Answer(compared))
 }
 
 async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {

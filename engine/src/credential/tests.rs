@@ -29,7 +29,7 @@ use crate::{
         consents::{ConsentRow, NewConsent},
     },
     telemetry::Telemetry,
-    vault::{self, Held},
+    vault::{self, Held, KeyFrom},
     worker::{Next, Turn, Worker},
     zoom::{self, PageRequest, Place, Places},
 };
@@ -123,7 +123,7 @@ impl Scene {
         let home = crate::store::testing::Home::new(dir.path());
         let store = home.open(clock.clone()).await;
         let options = vault::Options {
-            key_file: dir.path().join("vault.key"),
+            key: KeyFrom::File(dir.path().join("vault.key")),
             ref_dirs: Vec::new(),
             ref_env_prefixes: Vec::new(),
         };
@@ -194,7 +194,10 @@ impl Scene {
     /// One engine's credentials: each has tokens in a memory of its own.
     fn engine(&self, owner: &str) -> Credentials {
         let options = http::Options {
-            allow_private_addresses: true,
+            egress: crate::http::Rule {
+                private: true,
+                ..crate::http::Rule::default()
+            },
             ..http::Options::default()
         };
         let place = Place {

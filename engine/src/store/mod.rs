@@ -25,6 +25,7 @@ pub mod delivery;
 mod error;
 mod feeds;
 mod intake;
+pub mod keys;
 mod meta;
 pub mod notices;
 mod open;

@@ -9,6 +9,8 @@
 mod check;
 mod consent;
 mod error;
+#[cfg(feature = "fuzz-targets")]
+pub mod fuzz;
 mod page;
 mod place;
 mod token;
