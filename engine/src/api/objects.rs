@@ -6,7 +6,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine_api::{CompareRequest, CompareResult, Items, Secret, View};
+use engine_api::{
+    Code, CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem, Items,
+    MOST_COMPARED, Secret, View,
+};
 use serde::Deserialize;
 
 use super::{
@@ -114,7 +117,28 @@ pub(super) async fn compare<S: Resource>(
     Path(id): Path<String>,
     body: Json<CompareRequest>,
 ) -> Result<Answer<CompareResult>, Failure> {
-    Ok(Answer(declare::compare::<S>(&api, &id, &body.value).await?))
+    let compared = declare::compare::<S>(&api, &id, &body.value.secrets).await?;
+    compared.map(Answer).ok_or_else(|| Failure::absent(S::KIND))
+}
+
+pub(super) async fn compare_all<S: Resource>(
+    State(api): State<Api>,
+    body: Json<CompareAllRequest>,
+) -> Result<Answer<CompareAllResult>, Failure> {
+    let asked = body.value.items;
+    if asked.len() > MOST_COMPARED {
+        let detail = format!(
+            "{} objects are more than the {MOST_COMPARED} that one request compares: send several requests",
+            asked.len()
+        );
+        return Err(Failure::at(Code::MalformedBody, "items", detail));
+    }
+    let mut items = Vec::with_capacity(asked.len());
+    for CompareItem { id, secrets } in asked {
+        let result = declare::compare::<S>(&api, &id, &secrets).await?;
+        items.push(ComparedItem { id, result });
+    }
+    Ok(Answer(CompareAllResult { items }))
 }
 
 async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {
