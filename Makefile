@@ -1,10 +1,11 @@
 # The commands of this project. Everything they need is checked first, and said clearly where it is missing.
 
-.PHONY: demo test sim bench docs dist deny fuzz fuzz-api need help
+.PHONY: demo test test-matrix sim bench docs dist deny fuzz fuzz-api need help
 
 help:
 	@echo "make demo   run the main job end to end: simulator, engine, terraform"
 	@echo "make test   format, lints, every test, the generated pages"
+	@echo "make test-matrix  the tests that need Terraform, on each version of tests/matrix/versions; VERSIONS=newest narrows it"
 	@echo "make sim    run thousands of seeds of the simulation; SEEDS=10000 sets how many, SEED=7 replays one"
 	@echo "make bench  print the benchmarks of docs/benchmarks.md"
 	@echo "make docs   write the registry pages anew from the schema"
@@ -23,6 +24,9 @@ demo: need
 
 test: need
 	.ci/check
+
+test-matrix: need
+	.ci/matrix $(VERSIONS)
 
 sim:
 	@# By itself: the engine that users run is built without the crash points that the simulation needs.

@@ -51,8 +51,12 @@ impl Engine {
         set("zoom.oauth_url", zoom_url);
         set("egress.allow_private_addresses", "true");
         set("log.level", "debug");
+        set("vault.ref_env_prefixes", REFERRED_PREFIX);
         for (key, value) in settings {
             set(key, value);
+        }
+        for (name, secret) in REFERRED {
+            all.insert(name.to_owned(), secret.to_owned());
         }
         let mut engine = Self {
             data,
@@ -315,6 +319,26 @@ impl Engine {
         })
         .await
     }
+}
+
+/// The secrets that each engine can be referred to, by the variables of its environment.
+const REFERRED: [(&str, &str); 4] = [
+    ("ZOOM_LOG_REF_ZOOM_CLIENT_SECRET", "zoom-secret-one"),
+    ("ZOOM_LOG_REF_HOOK_TOKEN", "hook-token"),
+    ("ZOOM_LOG_REF_HOOK_TOKEN_ONE", "hook-token-one"),
+    (
+        "ZOOM_LOG_REF_SIGNING_SECRET",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ),
+];
+
+/// What their names begin with.
+const REFERRED_PREFIX: &str = "ZOOM_LOG_REF_";
+
+/// Returns how an engine is referred to the secret that a variable of a configuration holds, for a Terraform that has no
+/// write-only attributes.
+pub fn reference(variable: &str) -> String {
+    format!("env:{REFERRED_PREFIX}{}", variable.to_uppercase())
 }
 
 fn variable(key: &str) -> String {

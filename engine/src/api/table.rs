@@ -7,9 +7,10 @@ use axum::{
     routing::{MethodRouter, delete, get, post, put},
 };
 use engine_api::{
-    AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareRequest,
-    CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
-    ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus, SourceTrial, View,
+    AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareAllRequest,
+    CompareAllResult, CompareRequest, CompareResult, DeadLetterView, DestinationSpec, DestinationStatus,
+    EngineView, FeedTrouble, Items, Kind, ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus,
+    SourceTrial, View,
 };
 use schemars::JsonSchema;
 
@@ -229,6 +230,20 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         .takes::<CompareRequest>()
         .answers::<CompareResult>(StatusCode::OK, "Which candidates equal what is stored.")
         .refuses(&[Code::NotFound, Code::TooManyFailures]),
+        new(
+            Method::POST,
+            &format!("{path}:compare"),
+            format!("compare_{name}s"),
+            format!("Compare candidates with the stored secrets of several {noun}s"),
+            || post(objects::compare_all::<S>),
+        )
+        .needs(Scope::Read)
+        .takes::<CompareAllRequest>()
+        .answers::<CompareAllResult>(
+            StatusCode::OK,
+            "Of each object, which candidates equal what is stored.",
+        )
+        .refuses(&[Code::TooManyFailures]),
     ]
 }
 

@@ -22,6 +22,7 @@ mod import;
 mod interrupt;
 mod labels;
 mod lifecycle;
+mod newer;
 mod query;
 mod refusals;
 mod release;
@@ -33,11 +34,11 @@ mod tokens;
 use std::time::Duration;
 
 use e2e::{
-    engine::Engine,
+    engine::{Engine, reference},
     plugin::Plugin,
     receiver::Receiver,
     sim::{Bulk, Mix, Report, Sim},
-    terraform::Terraform,
+    terraform::{Feature, Terraform, version},
 };
 use serde_json::{Value, json};
 
@@ -209,6 +210,11 @@ impl Hcl {
             channel,
             source,
         } = self;
+        let bearer = if version().has(Feature::WriteOnly) {
+            "bearer_token = \"hook-token-one\"".to_owned()
+        } else {
+            format!("bearer_token_ref = \"{}\"", reference("hook_token_one"))
+        };
         let source: Vec<String> = source
             .iter()
             .map(|(name, value)| format!("  {name} = {value}"))
@@ -229,7 +235,7 @@ resource "zoom_log_destination" "hook" {{
   http = {{
     url          = "{hook}"
     headers      = {{ "x-team" = "secops" }}
-    bearer_token = "hook-token-one"
+    {bearer}
   }}
 }}
 

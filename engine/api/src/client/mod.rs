@@ -28,9 +28,9 @@ use serde_json::Value;
 
 pub use self::error::Error;
 use crate::{
-    BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareResult,
-    DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind, Problem, ReplayRequest,
-    ReplayResult, Secret, SourceStatus, Spec, View,
+    BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareAllResult,
+    CompareResult, ComparedItem, DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
+    Problem, ReplayRequest, ReplayResult, Secret, SourceStatus, Spec, View,
 };
 
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.
@@ -211,6 +211,18 @@ impl Client {
             Tries::Several,
         )
         .await
+    }
+
+    /// Asks the same of up to [`MOST_COMPARED`](crate::MOST_COMPARED) objects of a kind: `items` are
+    /// [`CompareItem`](crate::CompareItem)s as JSON. The answers are in the same order. An engine that is older than this
+    /// request answers with [`Code::NotFound`].
+    pub async fn compare_all(&self, kind: Kind, items: &Value) -> Result<Vec<ComparedItem>, Error> {
+        let body = serde_json::json!({ "items": items });
+        let path = format!("/v1/{}:compare", kind.path());
+        let answer: CompareAllResult = self
+            .json(Method::POST, &path, &[], Some(&body), Tries::Several)
+            .await?;
+        Ok(answer.items)
     }
 
     /// Asks Zoom now whether every feed of a source can be read.
