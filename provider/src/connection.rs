@@ -12,7 +12,7 @@ use engine_api::{
 use tfplug::{diagnostics::Diagnostics, log, provider::Context, value::Value};
 use tokio::sync::OnceCell;
 
-use crate::{problem, reads::Reads, schema::ENGINE_ID, settings};
+use crate::{compares::Compares, problem, reads::Reads, schema::ENGINE_ID, settings};
 
 /// What the configuration says about the engine.
 #[derive(Debug)]
@@ -54,18 +54,25 @@ pub trait Kept: Spec {
 
     /// Returns what was read of the objects of this kind.
     fn reads(connection: &Connection) -> &Reads<Self>;
+
+    /// Returns the comparisons of secrets of this kind.
+    fn compares(connection: &Connection) -> &Compares;
 }
 
 /// Says which spec is kept as what.
 macro_rules! kept {
-    ($($spec:ty, $type_name:literal, $version:literal, $id:ty, $reads:ident;)*) => {$(
+    ($($spec:ty, $type_name:literal, $version:literal, $id:ty, $objects:ident;)*) => {$(
         impl Kept for $spec {
             const TYPE_NAME: &'static str = $type_name;
             const VERSION: &'static str = $version;
             const ID_PREFIX: &'static str = <$id>::PREFIX;
 
             fn reads(connection: &Connection) -> &Reads<Self> {
-                &connection.$reads
+                &connection.$objects.reads
+            }
+
+            fn compares(connection: &Connection) -> &Compares {
+                &connection.$objects.compares
             }
         }
     )*};
@@ -85,9 +92,25 @@ pub struct Connection {
     engine: OnceCell<EngineView>,
     /// By source; of all sources, since one request is cheaper than one for each.
     troubles: OnceCell<BTreeMap<String, Vec<FeedTrouble>>>,
-    sources: Reads<SourceSpec>,
-    destinations: Reads<DestinationSpec>,
-    channels: Reads<AlarmChannelSpec>,
+    sources: Objects<SourceSpec>,
+    destinations: Objects<DestinationSpec>,
+    channels: Objects<AlarmChannelSpec>,
+}
+
+/// The objects of one kind: what was read of them, and what is asked about their secrets.
+#[derive(Debug)]
+struct Objects<S> {
+    reads: Reads<S>,
+    compares: Compares,
+}
+
+impl<S: Spec> Objects<S> {
+    fn new() -> Self {
+        Self {
+            reads: Reads::default(),
+            compares: Compares::new(S::KIND),
+        }
+    }
 }
 
 impl Connection {
@@ -98,9 +121,9 @@ impl Connection {
             url: url.to_owned(),
             engine: OnceCell::new(),
             troubles: OnceCell::new(),
-            sources: Reads::default(),
-            destinations: Reads::default(),
-            channels: Reads::default(),
+            sources: Objects::new(),
+            destinations: Objects::new(),
+            channels: Objects::new(),
         }
     }
 

@@ -36,5 +36,10 @@ pub fn from_value(value: &Value) -> Json {
 /// Reads JSON as a value of a type: what is absent is null, and what the type does not have is dropped. What does not
 /// fit is null, too; the server's checks then name the attribute.
 pub fn to_value(json: &Json, ty: &Type) -> Value {
-    Value::from_stored_json(json.to_string().as_bytes(), ty).unwrap_or_default()
+    read(json.to_string().as_bytes(), ty)
+}
+
+/// The same of JSON that is still text.
+pub fn read(json: &[u8], ty: &Type) -> Value {
+    Value::from_stored_json(json, ty).unwrap_or_default()
 }

@@ -11,7 +11,7 @@
 //! | [`settings`] | the provider's own settings, and the environment |
 //! | `identity` | the pipeline's identity, and the token that the engine gives for it |
 //! | [`connection`] | the engine as the operations of one run reach it |
-//! | [`reads`] | reads that go together |
+//! | [`reads`], [`compares`] | reads that go together, and comparisons of secrets |
 //! | [`schema`] | JSON Schema to Terraform schema |
 //! | [`about`] | what the pages of the resources say beside what the specs say of themselves |
 //! | [`json`] | values to JSON and back |
@@ -27,6 +27,7 @@
 pub mod about;
 pub mod actions;
 pub mod catalog;
+pub mod compares;
 pub mod connection;
 pub mod engine;
 pub mod filter;

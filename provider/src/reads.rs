@@ -1,10 +1,11 @@
 //! Reads that go together: of many objects, few requests.
 //!
-//! Terraform refreshes one resource at a time, and an engine may have thousands. So the first read of an object fetches
-//! those behind it, in the order of ids, along with it; each further miss fetches a longer stretch. A thousand reads in
-//! any order are then some twenty requests, and three reads fetch little that nobody asked for. (Of a stretch that is
-//! read in random order, what lies before the first miss is left: halved by each further one, so the number of requests
-//! grows with the logarithm of a stretch, and with the number of stretches.)
+//! Terraform refreshes one resource at a time, in any order, and an engine may have thousands. So the first read of an
+//! object fetches those behind it, in the order of ids, along with it; each further miss fetches a longer stretch. Once
+//! that is as long as a stretch can be, many are read, and a miss goes through all objects from the first on before it
+//! asks for its own stretch: two pages each time. A thousand reads over a thousand objects are then some six requests
+//! that fetch little twice; three reads fetch little that nobody asked for; and who reads a few of very many makes no
+//! more than three requests for each.
 //!
 //! What was fetched is good for a while, and only as long as this run writes nothing of that kind: a write forgets it,
 //! so that what is read next is what the write left.
@@ -26,6 +27,9 @@ const FIRST: u32 = 16;
 const GROWTH: u32 = 4;
 const LONGEST: u32 = 500;
 
+/// How many pages from the first object on a miss fetches, once many are read.
+const PAGES: u32 = 2;
+
 /// How long a stretch counts: longer than a refresh takes between two reads, and shorter than anybody waits between a
 /// change by hand and a look at the plan.
 const GOOD_FOR: Duration = Duration::from_secs(30);
@@ -43,6 +47,8 @@ struct Fetched<S> {
     writes: u64,
     stretches: Vec<Stretch<S>>,
     length: u32,
+    /// How far all objects were fetched from the first on; none where that has not begun.
+    through: Option<String>,
 }
 
 /// A range of ids, with every object in it that exists.
@@ -66,12 +72,42 @@ impl<S> Stretch<S> {
     }
 }
 
+impl<S: Spec> Stretch<S> {
+    async fn fetch(client: &Client, after: String, length: u32) -> Result<Self, Error> {
+        let at = Instant::now();
+        let page = client.page::<S>(Some(&after), length).await?;
+        let views = page.items.into_iter().map(|view| (view.id.clone(), view));
+        Ok(Self {
+            after,
+            to: page.next,
+            at,
+            views: views.collect(),
+        })
+    }
+}
+
+impl<S> Fetched<S> {
+    fn holding(&self, id: &str) -> Option<&Stretch<S>> {
+        self.stretches.iter().find(|stretch| stretch.holds(id))
+    }
+
+    /// Drops what does not count any more.
+    fn forget_old(&mut self) {
+        let before = self.stretches.len();
+        self.stretches.retain(Stretch::is_good);
+        if self.stretches.len() < before {
+            self.through = None;
+        }
+    }
+}
+
 impl<S> Default for Fetched<S> {
     fn default() -> Self {
         Self {
             writes: 0,
             stretches: Vec::new(),
             length: FIRST,
+            through: None,
         }
     }
 }
@@ -127,21 +163,27 @@ impl<S: Spec> Reads<S> {
                 ..Fetched::default()
             };
         }
-        if let Some(stretch) = fetched.stretches.iter().find(|stretch| stretch.holds(id)) {
+        fetched.forget_old();
+        if let Some(stretch) = fetched.holding(id) {
             return Ok(stretch.views.get(id).cloned());
         }
-        let at = Instant::now();
-        let page = client.page::<S>(Some(&before), fetched.length).await?;
-        let views = page.items.into_iter().map(|view| (view.id.clone(), view));
-        let stretch = Stretch {
-            after: before,
-            to: page.next,
-            at,
-            views: views.collect(),
-        };
+        if fetched.length == LONGEST {
+            for _ in 0..PAGES {
+                let after = fetched.through.clone().unwrap_or_default();
+                if *after >= *before {
+                    break;
+                }
+                let stretch = Stretch::fetch(client, after, LONGEST).await?;
+                fetched.through.clone_from(&stretch.to);
+                fetched.stretches.push(stretch);
+                if let Some(stretch) = fetched.holding(id) {
+                    return Ok(stretch.views.get(id).cloned());
+                }
+            }
+        }
+        let stretch = Stretch::fetch(client, before, fetched.length).await?;
         let found = stretch.views.get(id).cloned();
         fetched.length = (fetched.length * GROWTH).min(LONGEST);
-        fetched.stretches.retain(Stretch::is_good);
         fetched.stretches.push(stretch);
         Ok(found)
     }

@@ -26,11 +26,21 @@ const MODULES: &[(&str, &[&str])] = &[
     ("zoom", &["http", "clock", "telemetry"]),
     ("encode", &["http", "clock", "telemetry"]),
     ("destination", &["encode", "http", "clock", "telemetry"]),
+    // The master key in use is the store's to say and the vault's to have.
+    ("rotation", &["store", "vault", "clock", "telemetry"]),
     // Between adapters and workers: a refresh token must be stored before its access token is used, so the adapter, which
     // sees no store, is handed a keeper that does; polls, checks and consents all need credentials.
     (
         "credential",
-        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+        &[
+            "store",
+            "vault",
+            "clock",
+            "telemetry",
+            "zoom",
+            "worker",
+            "rotation",
+        ],
     ),
     (
         "intake",
@@ -54,6 +64,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("worker", &[]),
     ("peers", &["store", "clock", "telemetry", "worker"]),
+    ("service", &["clock", "config"]),
+    ("health", &["clock", "config"]),
     ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (
@@ -68,6 +80,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "zoom",
             "destination",
             "credential",
+            "rotation",
         ],
     ),
 ];

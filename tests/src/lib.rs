@@ -16,6 +16,7 @@ pub mod browser;
 pub mod delivered;
 pub mod engine;
 pub mod fleet;
+pub mod fuzz;
 pub mod http;
 pub mod issuer;
 pub mod kills;

@@ -10,14 +10,28 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tfplug::conformance::versions;
 
 use crate::{
     binaries::{self, Binary},
+    engine,
     process::{Process, Ran},
 };
 
 /// Terraform itself may wait for the engine, which may wait for Zoom.
 const LATE: Duration = Duration::from_mins(3);
+
+pub use versions::Feature;
+
+/// The installed Terraform.
+pub fn version() -> &'static versions::Terraform {
+    versions::Terraform::installed()
+}
+
+/// Whether the installed version lacks what the running test needs, which is then noted.
+pub fn lacks(feature: Feature) -> bool {
+    version().lacks(feature)
+}
 
 /// A Terraform workspace in a temporary directory.
 ///
@@ -91,8 +105,9 @@ impl Terraform {
         self.directory.path().join(name)
     }
 
-    /// Writes a file of the configuration, `main.tf` for one.
+    /// Writes a file of the configuration, `main.tf` for one, as the installed version can say it.
     pub fn write(&self, name: &str, text: &str) {
+        let text = version().say(text, engine::reference);
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder around a file")).expect("make a folder");
         fs::write(path, text).expect("write a file of the configuration");

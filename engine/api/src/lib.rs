@@ -52,4 +52,7 @@ pub use status::{
 pub use token::{
     ExchangeRequest, ExchangedToken, Identity, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
 };
-pub use view::{CompareRequest, CompareResult, EngineView, Items, SourceTrial, View};
+pub use view::{
+    CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem,
+    EngineView, Items, MOST_COMPARED, SourceTrial, View,
+};

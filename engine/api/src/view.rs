@@ -59,6 +59,45 @@ pub struct CompareResult {
     pub credential_fingerprint: Option<String>,
 }
 
+/// Asks the same of several objects of one kind at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompareAllRequest {
+    /// Up to 100 objects with their candidates.
+    #[schemars(length(max = 100))]
+    pub items: Vec<CompareItem>,
+}
+
+/// The most objects that one request compares.
+pub const MOST_COMPARED: usize = 100;
+
+/// An object and the candidates for its secrets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompareItem {
+    /// The object's id.
+    pub id: String,
+    /// Candidate secrets by their field, such as `client_secret` or `http.basic.password`.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// Says of several objects which candidates equal the stored secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompareAllResult {
+    /// One for each object that was asked about, in that order.
+    pub items: Vec<ComparedItem>,
+}
+
+/// What was found about one object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparedItem {
+    /// The object's id.
+    pub id: String,
+    /// Absent where the object does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<CompareResult>,
+}
+
 /// Asks whether the engine would accept a source's credentials, and stores nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -26,7 +26,7 @@ use crate::{
     retry::Backoff,
     store::testing::Fixture,
     telemetry::Telemetry,
-    vault::{self, Held, Vault},
+    vault::{self, Held, KeyFrom, Vault},
     worker::{Next, Turn, Worker},
 };
 
@@ -122,7 +122,7 @@ impl Scene {
     async fn send(&self) -> Next {
         let vault = Vault::load(
             vault::Options {
-                key_file: self.fixture.dir.path().join("key"),
+                key: KeyFrom::File(self.fixture.dir.path().join("key")),
                 ref_dirs: Vec::new(),
                 ref_env_prefixes: Vec::new(),
             },
@@ -130,7 +130,10 @@ impl Scene {
         )
         .unwrap();
         let options = Options {
-            allow_private_addresses: true,
+            egress: crate::http::Rule {
+                private: true,
+                ..crate::http::Rule::default()
+            },
             ..Options::default()
         };
         let clock = self.fixture.clock.clone();

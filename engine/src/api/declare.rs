@@ -4,7 +4,9 @@
 //! reach, its references to secrets, and, for a source, Zoom itself. The checks take time, so the write names the
 //! generation that they were made on; who came in between is not overwritten.
 
-use engine_api::{AlarmChannelId, CompareRequest, CompareResult, DestinationId, Kind, SourceId, View};
+use std::collections::BTreeMap;
+
+use engine_api::{AlarmChannelId, CompareResult, DestinationId, Kind, Secret, SourceId, View};
 use jiff::Timestamp;
 use serde_json::Value;
 use tracing::info;
@@ -39,6 +41,7 @@ pub(super) async fn create<S: Resource>(
     if let Some(holder) = api.store.name_holder(S::KIND, spec.name()).await? {
         return Err(refused(Refusal::NameTaken { holder }));
     }
+    let _alone = spec.alone(api).await;
     Failure::all(spec.taken(api, None).await?.into_iter().collect())?;
     let id = new_id(S::KIND)?;
     let secrets = secrets::merge(api, &id, spec, None, &[]).await?;
@@ -80,6 +83,7 @@ pub(super) async fn replace<S: Resource>(
         {
             return Err(refused(Refusal::NameTaken { holder }));
         }
+        let _alone = spec.alone(api).await;
         let taken = spec.taken(api, Some((id, &spec_before))).await?;
         Failure::all(taken.into_iter().collect())?;
         let secrets = secrets::merge(api, id, spec, Some(&spec_before), &stored).await?;
@@ -148,15 +152,16 @@ pub(super) async fn remove<S: Resource>(
     Ok(())
 }
 
-/// Which of the candidates equal the stored secrets.
+/// Which of the candidates equal the stored secrets of an object; `None` where it does not exist.
 pub(super) async fn compare<S: Resource>(
     api: &Api,
     id: &str,
-    request: &CompareRequest,
-) -> Result<CompareResult, Failure> {
-    let found = api.store.object_with_secrets(S::KIND, id).await?;
-    let (object, stored) = found.ok_or_else(|| Failure::absent(S::KIND))?;
-    let matches = request.secrets.iter().map(|(field, candidate)| {
+    secrets: &BTreeMap<String, Secret>,
+) -> Result<Option<CompareResult>, Failure> {
+    let Some((fingerprint, stored)) = api.store.kept_secrets(S::KIND, id).await? else {
+        return Ok(None);
+    };
+    let matches = secrets.iter().map(|(field, candidate)| {
         let equal = match stored.iter().find(|secret| secret.field == *field) {
             None => candidate.is_empty(),
             // One that does not open equals nothing: it is then set again, and so repaired.
@@ -167,10 +172,10 @@ pub(super) async fn compare<S: Resource>(
         };
         (field.clone(), equal)
     });
-    Ok(CompareResult {
+    Ok(Some(CompareResult {
         matches: matches.collect(),
-        credential_fingerprint: object.fingerprint,
-    })
+        credential_fingerprint: fingerprint,
+    }))
 }
 
 /// What the API shows of an object.

@@ -1,16 +1,22 @@
 //! The handlers of sources, destinations and alarm channels: one set for all.
 
+use std::collections::BTreeMap;
+
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine_api::{CompareRequest, CompareResult, Items, Secret, View};
+use engine_api::{
+    Code, CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem,
+    Items, MOST_COMPARED, Secret, View,
+};
 use serde::Deserialize;
 
 use super::{
     Api,
+    access::{self, Caller},
     acting::Acting,
     body::{Json, Query, idempotency_key, if_match},
     declare,
@@ -111,10 +117,49 @@ pub(super) async fn remove<S: Resource>(
 
 pub(super) async fn compare<S: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Json<CompareRequest>,
 ) -> Result<Answer<CompareResult>, Failure> {
-    Ok(Answer(declare::compare::<S>(&api, &id, &body.value).await?))
+    let compared = guessed::<S>(&api, &caller, &id, &body.value.secrets).await?;
+    compared.map(Answer).ok_or_else(|| Failure::absent(S::KIND))
+}
+
+pub(super) async fn compare_all<S: Resource>(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    body: Json<CompareAllRequest>,
+) -> Result<Answer<CompareAllResult>, Failure> {
+    let asked = body.value.items;
+    if asked.len() > MOST_COMPARED {
+        let detail = format!(
+            "{} objects are more than the {MOST_COMPARED} that one request compares: send several requests",
+            asked.len()
+        );
+        return Err(Failure::at(Code::MalformedBody, "items", detail));
+    }
+    let mut items = Vec::with_capacity(asked.len());
+    for CompareItem { id, secrets } in asked {
+        let result = guessed::<S>(&api, &caller, &id, &secrets).await?;
+        items.push(ComparedItem { id, result });
+    }
+    Ok(Answer(CompareAllResult { items }))
+}
+
+/// Compares, and counts each wrong candidate of a caller who may only read against further ones.
+async fn guessed<S: Resource>(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    candidates: &BTreeMap<String, Secret>,
+) -> Result<Option<CompareResult>, Failure> {
+    access::may_guess(api, caller, id)?;
+    let compared = declare::compare::<S>(api, id, candidates).await?;
+    let wrong = compared.iter().flat_map(|compared| compared.matches.values());
+    for _ in wrong.filter(|equal| !**equal) {
+        access::note_guess(api, caller, id);
+    }
+    Ok(compared)
 }
 
 async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {

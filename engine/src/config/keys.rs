@@ -69,6 +69,42 @@ pub const KEYS: &[Key] = &[
         "The address and port of the API. Port 0 takes any free one.",
     ),
     key(
+        "server.tls.cert_file",
+        Text,
+        "",
+        "The PEM file with the API's certificate and those that lead to its authority. With `server.tls.key_file` it turns TLS on. A file that is replaced is read again.",
+    ),
+    key(
+        "server.tls.key_file",
+        Text,
+        "",
+        "The PEM file with that certificate's key.",
+    ),
+    key(
+        "server.tls.client_ca_file",
+        Text,
+        "",
+        "A PEM file of certificate authorities: whoever sends a token must show a certificate of one of them, too.",
+    ),
+    key(
+        "server.allow_plain_http",
+        Boolean,
+        "false",
+        "Whether the API may be served without TLS on an address that is not loopback, because something in front of it ends TLS.",
+    ),
+    key(
+        "server.max_connections",
+        Integer,
+        "1024",
+        "How many connections there are at once; further ones wait.",
+    ),
+    key(
+        "server.max_connections_per_address",
+        Integer,
+        "256",
+        "How many of them may come from one address (from one /64 network of IPv6); further ones are closed.",
+    ),
+    key(
         "server.public_url",
         Text,
         "",
@@ -105,10 +141,16 @@ pub const KEYS: &[Key] = &[
         "Whose word about a workload is taken, and what it is good for: `name`, `issuer`, `audience`, `subjects`, `claims`, `scope`, `max_ttl`.",
     ),
     key(
+        "vault.key",
+        Text,
+        "",
+        "Where the master key is: `file:` and a path, `env:` and the name of a variable, or `credential:` and the name of a systemd credential. Default: the file `vault.key_file`.",
+    ),
+    key(
         "vault.key_file",
         Text,
         "vault.key",
-        "The file with the key that seals secrets; made where it does not exist and no secret is sealed yet.",
+        "The file with the master key; made where it does not exist and no secret is sealed yet.",
     ),
     key(
         "vault.ref_dirs",
@@ -277,6 +319,18 @@ pub const KEYS: &[Key] = &[
         Boolean,
         "false",
         "Whether Zoom, destinations and alarm channels may be at loopback, private or otherwise special addresses.",
+    ),
+    key(
+        "egress.allow_networks",
+        List,
+        "",
+        "Networks outside the public internet whose addresses may be connected to all the same, such as `10.1.0.0/16`. A cloud's metadata service is opened only by its very address, such as `169.254.169.254/32`.",
+    ),
+    key(
+        "egress.allow_hosts",
+        List,
+        "",
+        "Hosts that may be at such addresses, by name, such as `siem.corp.example` or `*.corp.example`.",
     ),
     key(
         "egress.file_roots",

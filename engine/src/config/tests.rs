@@ -32,7 +32,7 @@ fn nothing_at_all_is_a_configuration() {
     assert_eq!(config.store.replay_retention, Duration::from_hours(7 * 24));
     assert_eq!(config.egress.file_roots, [data_dir.join("out")]);
     assert_eq!(config.auth.admin_token_file, data_dir.join("admin-token"));
-    assert_eq!(config.vault.key_file, data_dir.join("vault.key"));
+    assert!(matches!(&config.vault.key, MasterKey::File(path) if *path == data_dir.join("vault.key")));
     assert_eq!(config.zoom.api_url.as_str(), "https://api.zoom.us/");
     assert_eq!(config.zoom.daily_request_budget, 10_000);
     assert_eq!(

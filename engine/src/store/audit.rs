@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Error, Store,
+    Error, Store, delivery,
     sql::{self, Connection, Row},
     time::{count, instant, millis},
 };
 
+/// What whoever writes an entry takes first.
+const TURN: &str = "audit_turn";
 /// So many entries are forgotten in one transaction.
 const STEP: i64 = 1_000;
 
@@ -72,6 +74,13 @@ impl Store {
     pub(super) async fn note_by(&self, write: &mut Connection, by: &By, deed: Deed<'_>) -> Result<(), Error> {
         let actor = serde_json::to_string(&by.actor)
             .map_err(|error| Error::Damaged(format!("an actor has no JSON form: {error}")))?;
+        // One writer after the other, to the end of its transaction: an entry that is committed later has a higher
+        // number, so that nobody who reads on from a number passes one by.
+        sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+            .bind(TURN)
+            .bind(&b"taken"[..])
+            .execute(&mut *write)
+            .await?;
         sql::query(
             "INSERT INTO audit (at, action, target, token_id, actor, request_id, before, after)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -84,9 +93,9 @@ impl Store {
         .bind(by.request_id.as_deref())
         .bind(deed.before.map(|value| value.to_string()))
         .bind(deed.after.map(|value| value.to_string()))
-        .execute(write)
+        .execute(&mut *write)
         .await?;
-        Ok(())
+        delivery::wake_audit_lanes(write, self.now()).await
     }
 
     /// Entries that fit, newest first; at most `limit`.
@@ -111,11 +120,14 @@ impl Store {
         rows.iter().map(entry).collect()
     }
 
-    /// Forgets entries that are older than an instant; answers how many.
+    /// Forgets entries that are older than an instant and that every destination has that is to have them; answers how
+    /// many.
     pub async fn forget_audit(&self, before: Timestamp) -> Result<u64, Error> {
         let mut write = self.soft().await?;
         let forgotten = sql::query(
-            "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < $1 ORDER BY at LIMIT $2)",
+            "DELETE FROM audit WHERE number IN (SELECT number FROM audit
+                 WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM audit_position p WHERE p.number < audit.number)
+                 ORDER BY at LIMIT $2)",
         )
         .bind(millis(before))
         .bind(STEP)
@@ -127,7 +139,7 @@ impl Store {
     }
 }
 
-fn entry(row: &Row) -> Result<AuditEntry, Error> {
+pub(super) fn entry(row: &Row) -> Result<AuditEntry, Error> {
     let damaged = |error: serde_json::Error| Error::Damaged(format!("an audit entry: {error}"));
     let json = |name: &str| -> Result<Option<Value>, Error> {
         let text: Option<String> = row.try_get(name)?;

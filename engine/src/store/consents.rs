@@ -15,10 +15,14 @@ use super::{
     Error, Fenced, Store,
     audit::{self, Deed},
     feeds::damaged,
+    keys::may_seal,
     sql::{self, Connection, Row},
     time::{instant, millis},
 };
 use crate::model::Fence;
+
+/// The field that the seal of a refresh token is bound to, beside its source.
+pub const TOKEN_FIELD: &str = "refresh_token";
 
 /// What is known of a source's consent, its token apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +162,7 @@ impl Store {
         due_at: Timestamp,
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.durable().await?;
+        may_seal(&mut write, token).await?;
         let stored = sql::query(
             "UPDATE consent SET token = $3, number = number + 1, refreshed_at = $4, due_at = $5, failures = 0,
                  lease_owner = NULL, lease_until = NULL,
@@ -220,6 +225,7 @@ impl Store {
         new: &NewConsent<'_>,
     ) -> Result<Result<(), ConsentRefusal>, Error> {
         let mut write = self.change().await?;
+        may_seal(&mut write, new.token).await?;
         let spec: Option<String> =
             sql::query_scalar("SELECT spec FROM object WHERE id = $1 AND kind = 'source'")
                 .bind(source)

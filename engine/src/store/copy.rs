@@ -38,6 +38,7 @@ const TABLES: &[(&str, &str)] = &[
     // What a token made refers to it.
     ("token", " ORDER BY created_at, parent_id IS NOT NULL, id"),
     ("audit", ""),
+    ("audit_position", ""),
 ];
 /// The columns that number by themselves, and must go on behind what was copied.
 const NUMBERED: &[(&str, &str)] = &[("feed", "id"), ("audit", "number")];
@@ -97,9 +98,9 @@ async fn reading(file: &Path) -> Result<SqliteConnection, Error> {
         .map_err(|error| Error::Open(format!("cannot read the store at `{}`: {error}", file.display())))
 }
 
-/// Only tables of the same form can be copied row by row. One of them only PostgreSQL has: that of its engines, 20.
+/// Only tables of the same form can be copied row by row. One of them only PostgreSQL has: that of its engines, 25.
 async fn same_version(source: &mut SqliteConnection, target: &mut PgConnection) -> Result<(), Error> {
-    const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE version <> 20";
+    const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE version <> 25";
     let before: i64 = sqlx::query_scalar(NEWEST).fetch_one(source).await?;
     let now: i64 = sqlx::query_scalar(NEWEST).fetch_one(target).await?;
     if before == now {

@@ -23,6 +23,14 @@ pub struct NewEvents {
 }
 
 impl NewEvents {
+    /// None yet, with room for about so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            block: BlockWriter::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
     /// Adds an event, with the mark of its exact text.
     pub fn push(&mut self, event: &Event<'_>, mark: Mark) {
         self.block.push(event);

@@ -3,21 +3,13 @@
 use super::{Error, Store, sql};
 
 const ENGINE_ID: &str = "engine_id";
-const KEY_CHECK: &str = "vault_key_check";
+pub(super) const KEY_CHECK: &str = "vault_key_check";
 
 impl Store {
     /// The installation's id: `candidate` where the store is new, what it already has otherwise.
     pub async fn engine_id(&self, candidate: &str) -> Result<String, Error> {
         let id = self.keep(ENGINE_ID, candidate.as_bytes()).await?;
         String::from_utf8(id).map_err(|_| Error::Damaged("the engine's id is not a text".to_owned()))
-    }
-
-    /// The check value of the vault's key, once there is one.
-    pub async fn key_check(&self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(sql::query_scalar("SELECT value FROM meta WHERE key = $1")
-            .bind(KEY_CHECK)
-            .fetch_optional(self.read())
-            .await?)
     }
 
     /// Remembers the check value of the vault's key; answers the one that is kept.

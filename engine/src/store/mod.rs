@@ -27,6 +27,7 @@ pub mod engines;
 mod error;
 mod feeds;
 mod intake;
+pub mod keys;
 mod meta;
 pub mod notices;
 mod open;

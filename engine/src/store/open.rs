@@ -78,7 +78,9 @@ impl Store {
             .filename(path)
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let one = || SqlitePoolOptions::new().max_connections(1).min_connections(1);
+        // A connection to a file does not go away, and to ask it first would cost as much as many a statement.
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false);
+        let one = || pool().max_connections(1).min_connections(1);
 
         let durable = one()
             .connect_with(options.clone().synchronous(SqliteSynchronous::Full))
@@ -96,7 +98,7 @@ impl Store {
             .connect_with(options.clone().synchronous(SqliteSynchronous::Normal))
             .await
             .map_err(|error| failed("open", error))?;
-        let read: SqlitePool = SqlitePoolOptions::new()
+        let read: SqlitePool = pool()
             .max_connections(READERS)
             .connect_with(reading)
             .await

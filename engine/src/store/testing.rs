@@ -252,6 +252,7 @@ impl Fixture {
                 // A row tells by its text that it is another kind of event.
                 labels: if row.contains("billing") { "billing" } else { "sso" },
                 row,
+                detail_at: None,
             });
             let mark = Mark::of(row);
             prints.extend(Print { hash, mark }.to_bytes());
@@ -352,6 +353,7 @@ impl Store {
             late: false,
             labels: "sso",
             row: r#"{"operator":"o"}"#,
+            detail_at: None,
         };
         let mut write = self.durable().await.unwrap();
         sql::query(

@@ -24,7 +24,7 @@ use tfplug::{
     provider::Context,
     resource::{CreateRequest, DeleteRequest, ReadRequest, Resource, StateResponse, UpdateRequest},
     schema::{Attribute, Kind, Schema},
-    value::Value,
+    value::{Type, Value},
 };
 
 pub use self::{import::ObjectIdentity, list::Listing};
@@ -43,8 +43,14 @@ const UPDATE_TRIES: u32 = 3;
 
 /// The resource for the spec `S`.
 pub struct Catalog<S> {
-    schema: OnceLock<Schema>,
+    compiled: OnceLock<Compiled>,
     spec: PhantomData<fn() -> S>,
+}
+
+/// A schema and its type, which takes longer to make than a state of it.
+struct Compiled {
+    schema: Schema,
+    ty: Type,
 }
 
 impl<S> fmt::Debug for Catalog<S> {
@@ -63,23 +69,27 @@ impl<S: Kept> Catalog<S> {
     /// Returns the resource.
     pub fn new() -> Self {
         Self {
-            schema: OnceLock::new(),
+            compiled: OnceLock::new(),
             spec: PhantomData,
         }
     }
 
-    fn compiled(&self) -> &Schema {
-        self.schema.get_or_init(schema::resource::<S>)
+    fn compiled(&self) -> &Compiled {
+        self.compiled.get_or_init(|| {
+            let schema = schema::resource::<S>();
+            let ty = schema.ty();
+            Compiled { schema, ty }
+        })
     }
 
     fn attributes(&self) -> &[Attribute] {
-        &self.compiled().attributes
+        &self.compiled().schema.attributes
     }
 
     /// Returns the state that shows what the engine of this id holds.
     pub fn state(&self, view: &View<S>, engine: &str) -> Value {
-        let spec = serde_json::to_value(&view.spec).unwrap_or_default();
-        let mut state = json::to_value(&spec, &self.compiled().ty());
+        let spec = serde_json::to_vec(&view.spec).unwrap_or_default();
+        let mut state = json::read(&spec, &self.compiled().ty);
         state.set_attribute(ID, view.id.as_str());
         state.set_attribute(ENGINE_ID, engine);
         state.set_attribute(FINGERPRINT, view.credential_fingerprint.clone());
@@ -136,7 +146,7 @@ impl<S: Kept> Resource<Engine> for Catalog<S> {
     }
 
     fn schema(&self) -> Schema {
-        self.compiled().clone()
+        self.compiled().schema.clone()
     }
 
     async fn create(

@@ -1,10 +1,6 @@
 //! What a plan says beyond the schema: the engine's own rules, secrets that differ, credentials that Zoom refuses.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
-use engine_api::client::{Client, Error};
-use serde_json::Value as Json;
 use tfplug::{
     diagnostics::Diagnostics,
     provider::Context,
@@ -115,7 +111,8 @@ impl<S: Kept> Catalog<S> {
             (Question::Send, _) | (Question::Compare(_), None) => false,
             (Question::Compare(candidates), Some(connection)) => {
                 let id = prior.get(ID).as_str().unwrap_or_default();
-                match Self::all_match(connection.client(), id, &candidates).await {
+                let compared = S::compares(connection).all_match(connection.client(), id, &candidates);
+                match compared.await {
                     Ok(all) => all,
                     Err(error) => {
                         let diagnostics = &mut response.diagnostics;
@@ -128,19 +125,5 @@ impl<S: Kept> Catalog<S> {
         if !keep {
             response.plan.set_attribute(FINGERPRINT, Value::Unknown);
         }
-    }
-
-    /// Asks the engine whether all the candidates equal the stored secrets.
-    async fn all_match(
-        client: &Client,
-        id: &str,
-        candidates: &BTreeMap<String, String>,
-    ) -> Result<bool, Error> {
-        let candidates = candidates
-            .iter()
-            .map(|(field, secret)| (field.clone(), Json::from(secret.as_str())))
-            .collect();
-        let result = client.compare(S::KIND, id, &Json::Object(candidates)).await?;
-        Ok(result.matches.values().all(|matches| *matches))
     }
 }

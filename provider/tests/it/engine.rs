@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use engine_api::{AlarmChannelSpec, Code, DestinationSpec, Problem, SourceSpec, Spec};
+use engine_api::{AlarmChannelSpec, Code, DestinationSpec, MOST_COMPARED, Problem, SourceSpec, Spec};
 use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -41,6 +41,10 @@ impl Stored {
 pub(crate) struct Catalog {
     pub(crate) engine_id: String,
     pub(crate) troubles: Vec<Json>,
+    /// Whether it is of a version before the request that compares the secrets of several objects.
+    pub(crate) old: bool,
+    /// How many objects such a request may hold before its body is too large.
+    pub(crate) takes: usize,
     /// Whether Zoom cannot be asked.
     pub(crate) away: bool,
     pub(crate) objects: BTreeMap<String, Stored>,
@@ -84,6 +88,8 @@ impl Engine {
         let catalog = Arc::new(Mutex::new(Catalog {
             engine_id: "eng_one".to_owned(),
             troubles: Vec::new(),
+            old: false,
+            takes: MOST_COMPARED,
             away: false,
             objects: BTreeMap::new(),
             requests: Vec::new(),
@@ -214,6 +220,9 @@ async fn handle(
             Some("sources:try") => {
                 accept::<SourceSpec>(body["spec"].clone(), &BTreeMap::new(), 1).map(|_| Json::Null)
             }
+            Some("sources:compare" | "destinations:compare" | "alarm-channels:compare") if !catalog.old => {
+                catalog.compare_all(&body)
+            }
             _ => Err(refusal(Code::NotFound, "There is no such route.")),
         }
     } else {
@@ -290,20 +299,35 @@ impl Catalog {
             ("DELETE", [_, id]) => self.objects.remove(*id).map(|_| Json::Null).ok_or_else(absent),
             ("POST", [_, id, "compare"]) => {
                 let stored = self.objects.get(*id).ok_or_else(absent)?;
-                let matches: BTreeMap<&String, bool> = body["secrets"]
-                    .as_object()
-                    .unwrap()
-                    .iter()
-                    .map(|(field, candidate)| {
-                        let same = stored.secrets.get(field).map_or("", String::as_str) == candidate;
-                        (field, same)
-                    })
-                    .collect();
-                Ok(json!({ "matches": matches, "credential_fingerprint": stored.fingerprint() }))
+                Ok(compared(stored, &body["secrets"]))
             }
             _ => Err(absent()),
         }
     }
+
+    fn compare_all(&self, body: &Json) -> Result<Json, Box<Problem>> {
+        let items = body["items"].as_array().unwrap();
+        if items.len() > self.takes {
+            return Err(refusal(Code::BodyTooLarge, "The body is too large."));
+        }
+        let items = items.iter().map(|item| {
+            let stored = self.objects.get(item["id"].as_str().unwrap());
+            let result = stored.map(|stored| compared(stored, &item["secrets"]));
+            json!({ "id": item["id"], "result": result })
+        });
+        Ok(json!({ "items": items.collect::<Vec<_>>() }))
+    }
+}
+
+fn compared(stored: &Stored, candidates: &Json) -> Json {
+    let candidates = candidates.as_object().unwrap().iter();
+    let matches: BTreeMap<&String, bool> = candidates
+        .map(|(field, candidate)| {
+            let same = stored.secrets.get(field).map_or("", String::as_str) == candidate;
+            (field, same)
+        })
+        .collect();
+    json!({ "matches": matches, "credential_fingerprint": stored.fingerprint() })
 }
 
 fn refusal(code: Code, detail: &str) -> Box<Problem> {

@@ -3,6 +3,9 @@
 use std::{fs, process::Command};
 
 use tempfile::TempDir;
+use tfplug::conformance::versions;
+
+pub(crate) use tfplug::conformance::versions::Feature;
 
 use crate::engine::{Engine, TOKEN};
 
@@ -18,6 +21,11 @@ variable "secret" {
   ephemeral = true
 }
 "#;
+
+/// Whether the installed version lacks what the running test needs, which is then noted.
+pub(crate) fn lacks(feature: Feature) -> bool {
+    versions::Terraform::installed().lacks(feature)
+}
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]
@@ -93,13 +101,11 @@ impl Terraform {
         path.display().to_string()
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration, as the installed version can say it.
     pub(crate) fn write(&self, configuration: &str) {
-        fs::write(
-            self.directory.path().join("main.tf"),
-            format!("{HEAD}{configuration}"),
-        )
-        .unwrap();
+        let whole = format!("{HEAD}{configuration}");
+        let said = versions::Terraform::installed().say(&whole, |variable| format!("env:{variable}"));
+        fs::write(self.directory.path().join("main.tf"), said).unwrap();
     }
 
     /// Sets the value of the ephemeral variable `secret`.

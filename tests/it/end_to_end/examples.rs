@@ -6,7 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use e2e::{binaries, receiver::Receiver, terraform::Terraform, visitor::Visitor};
+use e2e::{
+    binaries,
+    receiver::Receiver,
+    terraform::{Feature, Terraform, lacks, version},
+    visitor::Visitor,
+};
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, CLIENT, SECRET, SOURCE, Stage, consent::Consented};
@@ -52,8 +57,11 @@ const IMPORT_BLOCK: &str = "import-by-string-id.tf";
 /// The same by identity, for Terraform from 1.12.
 const IDENTITY_BLOCK: &str = "import-by-identity.tf";
 
-/// What Terraform knows from 1.14.
-const ACTIONS: &str = "examples/actions/";
+/// What not every Terraform knows, by where its examples are.
+const NEWER: [(&str, Feature); 2] = [
+    ("examples/actions/", Feature::Actions),
+    ("examples/ephemeral-resources/", Feature::Ephemeral),
+];
 
 /// The examples that are configurations of their own, beside those of the registry's pages.
 const WHOLE: [&str; 2] = ["examples/quickstart", "examples/authorization-code"];
@@ -84,7 +92,11 @@ fn answer(terraform: &mut Terraform, alarms: &Receiver) {
 
 #[tokio::test]
 async fn every_example_is_valid() {
-    for folder in folders().iter().filter(|folder| !folder.starts_with(ACTIONS)) {
+    for folder in &folders() {
+        let newer = NEWER.iter().find(|(newer, _)| folder.starts_with(newer));
+        if newer.is_some_and(|(_, feature)| lacks(*feature)) {
+            continue;
+        }
         let terraform = Terraform::new("http://127.0.0.1:1", "none");
         lay_out(&terraform, folder);
         let answer = terraform.validate().await;
@@ -108,7 +120,10 @@ async fn every_example_that_makes_something_is_applied_settles_and_leaves_nothin
         terraform.apply().await;
         terraform.assert_settled().await;
         imports(&terraform, &folder).await;
-        import_block(&terraform, &folder).await;
+        import_block(&terraform, &folder, IMPORT_BLOCK).await;
+        if !lacks(Feature::Identity) {
+            import_block(&terraform, &folder, IDENTITY_BLOCK).await;
+        }
         terraform.destroy().await;
         for kind in ["sources", "destinations", "alarm-channels"] {
             assert!(
@@ -186,8 +201,8 @@ async fn imports(terraform: &Terraform, folder: &str) {
 }
 
 /// Plans and applies the import block that an example shows, with a real id in the place of the one shown.
-async fn import_block(terraform: &Terraform, folder: &str) {
-    let block = binaries::workspace().join(folder).join(IMPORT_BLOCK);
+async fn import_block(terraform: &Terraform, folder: &str, file: &str) {
+    let block = binaries::workspace().join(folder).join(file);
     let Ok(block) = fs::read_to_string(block) else {
         assert!(
             WHOLE.contains(&folder),
@@ -208,7 +223,7 @@ async fn import_block(terraform: &Terraform, folder: &str) {
     let before = terraform.attributes(address).await;
     let real = before["id"].as_str().unwrap();
     terraform.must(&["state", "rm", address]).await;
-    terraform.write(IMPORT_BLOCK, &block.replace(id, real));
+    terraform.write(file, &block.replace(id, real));
     let applied = terraform.apply().await;
     assert!(
         applied
@@ -219,6 +234,7 @@ async fn import_block(terraform: &Terraform, folder: &str) {
     );
     assert_eq!(terraform.attributes(address).await, before, "{folder}");
     terraform.assert_settled().await;
+    fs::remove_file(terraform.path(file)).unwrap();
 }
 
 #[tokio::test]
@@ -259,21 +275,29 @@ async fn everything_in_the_schema_has_an_example_and_a_page_and_nothing_else_has
     let mut broken = Vec::new();
     let named =
         |member: &str| -> BTreeSet<String> { ours[member].as_object().unwrap().keys().cloned().collect() };
-    // This Terraform does not ask for lists and actions: each kind of object can be listed, and actions are told here.
-    let actions = ["backfill", "check", "poll"].map(|name| format!("zoom_log_source_{name}"));
+    // An older Terraform does not ask for lists and actions: each kind of object can be listed, and actions are told here.
+    let actions: BTreeSet<String> = ["backfill", "check", "poll"]
+        .map(|name| format!("zoom_log_source_{name}"))
+        .into();
+    if version().has(Feature::Actions) {
+        assert_eq!(named("action_schemas"), actions);
+        assert_eq!(named("list_resource_schemas"), named("resource_schemas"));
+    }
+    let ephemerals = if version().has(Feature::Ephemeral) {
+        named("ephemeral_resource_schemas")
+    } else {
+        BTreeSet::from(["zoom_log_engine_token".to_owned()])
+    };
     let kinds = [
         (named("resource_schemas"), ("resources", "resource.tf")),
         (named("data_source_schemas"), ("data-sources", "data-source.tf")),
-        (
-            named("ephemeral_resource_schemas"),
-            ("ephemeral-resources", "ephemeral-resource.tf"),
-        ),
+        (ephemerals, ("ephemeral-resources", "ephemeral-resource.tf")),
         (named("functions"), ("functions", "function.tf")),
         (
             named("resource_schemas"),
             ("list-resources", "list-resource.tfquery.hcl"),
         ),
-        (actions.into(), ("actions", "action.tf")),
+        (actions, ("actions", "action.tf")),
     ];
     for (names, (kind, file)) in kinds {
         assert!(!names.is_empty(), "no {kind} in {ours}");

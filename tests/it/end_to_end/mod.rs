@@ -11,6 +11,7 @@ mod consent_faults;
 mod consent_pages;
 mod crash;
 mod delivery;
+mod deploy;
 mod drift;
 mod exactly_once;
 mod examples;
@@ -23,20 +24,23 @@ mod interrupt;
 mod labels;
 mod lifecycle;
 mod moving;
+mod newer;
 mod query;
 mod refusals;
 mod release;
+mod rotation;
 mod secrets;
+mod tls;
 mod tokens;
 
 use std::time::Duration;
 
 use e2e::{
-    engine::Engine,
+    engine::{Engine, reference},
     plugin::Plugin,
     receiver::Receiver,
     sim::{Bulk, Mix, Report, Sim},
-    terraform::Terraform,
+    terraform::{Feature, Terraform, version},
 };
 use serde_json::{Value, json};
 
@@ -208,6 +212,11 @@ impl Hcl {
             channel,
             source,
         } = self;
+        let bearer = if version().has(Feature::WriteOnly) {
+            "bearer_token = \"hook-token-one\"".to_owned()
+        } else {
+            format!("bearer_token_ref = \"{}\"", reference("hook_token_one"))
+        };
         let source: Vec<String> = source
             .iter()
             .map(|(name, value)| format!("  {name} = {value}"))
@@ -228,7 +237,7 @@ resource "zoom_log_destination" "hook" {{
   http = {{
     url          = "{hook}"
     headers      = {{ "x-team" = "secops" }}
-    bearer_token = "hook-token-one"
+    {bearer}
   }}
 }}
 

@@ -16,7 +16,7 @@ const KINDS: [&str; 3] = [
 ];
 
 /// A stage on which somebody has made a bit of everything by hand.
-async fn made_by_hand() -> Stage {
+pub(super) async fn made_by_hand() -> Stage {
     let stage = Stage::set().await;
     let hook = Receiver::start().await;
     let http = json!({

@@ -3,7 +3,7 @@
 use e2e::{
     receiver::Receiver,
     sim::{Behaviour, Permissions, Plan, ScopeRefusal},
-    terraform::Terraform,
+    terraform::{Feature, Terraform, lacks},
 };
 use serde_json::{Value, json};
 
@@ -53,6 +53,9 @@ impl Refused {
 
 #[tokio::test]
 async fn a_wrong_secret() {
+    if lacks(Feature::WriteOnly) {
+        return;
+    }
     let mut refused = Refused::new().await;
     refused.terraform.variable("zoom_client_secret", "not-the-secret");
     let error = refused.at("client_secret", &["zoom_invalid_credentials"]).await;

@@ -1,6 +1,10 @@
 //! Tokens for the engine's API: what each scope is enough for, how they end, and what a change of address needs.
 
-use e2e::{http, receiver::Receiver};
+use e2e::{
+    http,
+    receiver::Receiver,
+    terraform::{Feature, lacks},
+};
 use engine_api::{NewToken, Scope, TokenRequest};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -82,6 +86,9 @@ async fn a_revoked_token_is_refused_by_the_next_request_and_wrong_ones_are_slowe
 
 #[tokio::test]
 async fn another_server_gets_a_secret_only_when_it_is_sent_again() {
+    if lacks(Feature::WriteOnly) {
+        return;
+    }
     let mut applied = Applied::new().await;
     let (id, stranger) = (applied.id(HOOK).await, Receiver::start().await);
     // Whoever may write, and does not know the secret, cannot have it sent to a server of their own.
@@ -127,6 +134,9 @@ async fn another_server_gets_a_secret_only_when_it_is_sent_again() {
 
 #[tokio::test]
 async fn a_token_of_a_run_is_used_renewed_and_revoked_with_it() {
+    if lacks(Feature::Ephemeral) {
+        return;
+    }
     let stage = Stage::set().await;
     let own = token(&stage, Scope::Write).await;
     let mut terraform = stage.terraform();

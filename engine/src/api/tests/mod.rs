@@ -3,10 +3,13 @@
 mod audit;
 mod consent;
 mod exchange;
+mod files;
 mod objects;
 mod secrets;
+mod sockets;
 mod sources;
 mod surface;
+mod tls;
 mod tokens;
 
 use std::{
@@ -34,7 +37,7 @@ use crate::{
     http::{self, Http},
     store::catalog::SealedSecret,
     telemetry::Telemetry,
-    vault::{self, Held, Vault},
+    vault::{self, Held, KeyFrom, Vault},
     zoom::Begun,
 };
 
@@ -199,7 +202,7 @@ impl Stage {
         let store = home.open(clock.clone()).await;
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let options = vault::Options {
-            key_file: dir.path().join("vault.key"),
+            key: KeyFrom::File(dir.path().join("vault.key")),
             ref_dirs: vec![dir.path().join("run")],
             ref_env_prefixes: vec!["CARGO_PKG_".to_owned()],
         };
@@ -225,6 +228,7 @@ impl Stage {
                 daily_request_budget: 1_000,
                 labeller: engine_api::label::Labeller::default(),
                 admin_token_only_bootstraps: false,
+                client_certificates: false,
                 issuers: Vec::new(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,

@@ -284,6 +284,48 @@ async fn the_admin_token_can_be_made_to_only_bootstrap() {
     stage.get("/v1/engine").await.expect(200);
 }
 
+async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
+    let stage = Stage::set().await;
+    let path = format!("{}/compare", stage.made("sources", &source("corp")).await);
+    let reader = stage.token(wish("read")).await;
+    let (other, writer) = (stage.token(wish("read")).await, stage.token(wish("write")).await);
+    let guess = async |token: &NewToken, secret: &str| {
+        let body = json!({ "secrets": { "client_secret": secret } });
+        stage.with(token.token.expose(), "POST", &path, Some(&body)).await
+    };
+    // Being right costs nothing.
+    for _ in 0..50 {
+        let compared = guess(&reader, "s3cret").await.expect(200);
+        assert_eq!(compared["matches"]["client_secret"], true);
+    }
+    for number in 0..20 {
+        guess(&reader, &format!("guess-{number}")).await.expect(200);
+    }
+    let refused = guess(&reader, "s3cret").await;
+    assert_eq!(refused.header("retry-after"), "60");
+    refused.problem(Code::TooManyFailures, "");
+    // A second token of the same scope begins nowhere else, and who may write needs no guesses.
+    guess(&other, "s3cret").await.problem(Code::TooManyFailures, "");
+    guess(&writer, "s3cret").await.expect(200);
+    stage.clock.advance(Duration::from_mins(1));
+    guess(&reader, "s3cret").await.expect(200);
+
+    stage.zoom_refuses(Code::ZoomInvalidCredentials);
+    let trial = json!({ "spec": source("trial") });
+    let attempt = async || {
+        let token = reader.token.expose();
+        stage.with(token, "POST", "/v1/sources:try", Some(&trial)).await
+    };
+    for _ in 0..20 {
+        attempt()
+            .await
+            .problem(Code::ZoomInvalidCredentials, "client_secret");
+    }
+    stage.asked();
+    attempt().await.problem(Code::TooManyFailures, "");
+    assert!(stage.asked().is_empty(), "Zoom is not asked any more");
+}
+
 crate::store::testing::on_both!(
     each_route_takes_the_scope_that_it_names_and_none_below,
     a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest,
@@ -292,4 +334,5 @@ crate::store::testing::on_both!(
     a_token_makes_lesser_ones_that_end_with_it,
     an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not,
     the_admin_token_can_be_made_to_only_bootstrap,
+    a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not,
 );

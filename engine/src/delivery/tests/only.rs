@@ -86,7 +86,7 @@ async fn a_batch_that_is_written_again_is_the_same_whatever_is_left_out_after_it
         .append(scene.feeds[0], &["\"billing 0\"", "1", "2", "\"billing 1\""])
         .await;
     scene.script.now().acts.push_back(Act::TakeAndHang);
-    activate_and_die(&scene, || scene.script.now().taken.len() == 1).await;
+    activate_and_die(&scene.worker, || scene.script.now().taken.len() == 1).await;
 
     scene
         .fixture

@@ -10,10 +10,10 @@ use super::*;
 use crate::delivery::tests::scripted::Act;
 
 /// Activates once and drops the activation at the point where it waits for `hung`.
-pub(super) async fn activate_and_die(scene: &Scene, hung: impl Fn() -> bool) {
+pub(super) async fn activate_and_die(worker: &DeliveryWorker, hung: impl Fn() -> bool) {
     let stop = CancellationToken::new();
     let mut turn = Turn::default();
-    let mut activation = pin!(scene.worker.activate(&stop, &mut turn));
+    let mut activation = pin!(worker.activate(&stop, &mut turn));
     for _ in 0..100_000 {
         if activation
             .as_mut()
@@ -80,7 +80,7 @@ async fn a_batch_that_was_cut_off_by_death_is_written_again_as_it_was() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &["1", "2"]).await;
     scene.script.now().acts.push_back(Act::TakeAndHang);
-    activate_and_die(&scene, || scene.script.now().taken.len() == 1).await;
+    activate_and_die(&scene.worker, || scene.script.now().taken.len() == 1).await;
 
     // More arrives while nobody delivers: the first batch must not grow.
     scene.fixture.append(scene.feeds[0], &["3"]).await;

@@ -1,6 +1,6 @@
 //! Changing the catalog: each change is one durable transaction, with all the rows that follow from it.
 
-use engine_api::{DestinationId, Kind, SourceId, SourceSpec};
+use engine_api::{DestinationId, DestinationSpec, Kind, SourceId, SourceSpec};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,6 +9,7 @@ use super::{
         audit::Deed,
         consents, delivery,
         feeds::{damaged, sync_feeds},
+        keys::may_seal,
         sql::{self, Connection},
         time::instant,
     },
@@ -253,6 +254,7 @@ async fn forget_secrets(write: &mut Connection, id: &str, content: &Content) -> 
 
 async fn write_parts(write: &mut Connection, id: &str, content: &Content, now: i64) -> Result<(), Error> {
     for secret in &content.secrets {
+        may_seal(&mut *write, &secret.sealed).await?;
         sql::query(
             "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (object_id, field) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at
@@ -295,7 +297,10 @@ async fn bring_in_line(
         }
         Kind::Destination => {
             let destination: DestinationId = id.parse().map_err(damaged("the destination's id"))?;
-            delivery::kick_lane(&mut *write, &destination, instant(now)?).await
+            delivery::kick_lane(&mut *write, &destination, instant(now)?).await?;
+            let spec: DestinationSpec =
+                serde_json::from_str(&content.spec).map_err(damaged("the spec to be stored"))?;
+            delivery::sync_audit(&mut *write, &destination, spec.audit_log).await
         }
         Kind::AlarmChannel => Ok(()),
     }

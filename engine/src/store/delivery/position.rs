@@ -264,7 +264,7 @@ impl Store {
     }
 
     /// Renews the lease and notes that a write begins; `false` where the lane is another's now.
-    async fn touch(
+    pub(super) async fn touch(
         &self,
         write: &mut Connection,
         claim: &Claim,

@@ -19,9 +19,11 @@
 //! # }
 //! ```
 
+mod functions;
 mod life;
 mod others;
 
+use functions::Signature;
 pub use others::{Invoked, Listed};
 
 use std::{collections::BTreeMap, fmt};
@@ -105,6 +107,9 @@ pub struct Driver<T> {
     ephemerals: BTreeMap<String, Schema>,
     lists: BTreeMap<String, Schema>,
     actions: BTreeMap<String, Schema>,
+    functions: BTreeMap<String, Signature>,
+    /// Summaries of errors that applying may end with: failures of what is behind the provider, which core survives.
+    failures: Vec<String>,
     /// Write-only values that were sent, none of which may come back.
     secrets: Vec<String>,
     findings: Vec<Finding>,
@@ -134,6 +139,8 @@ where
             ephemerals: BTreeMap::new(),
             lists: BTreeMap::new(),
             actions: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            failures: Vec::new(),
             secrets: Vec::new(),
             findings: Vec::new(),
         };
@@ -144,6 +151,20 @@ where
     /// Returns what was found so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// Says that applying may fail with this summary, through no fault of the provider. What it then answers is held to
+    /// rule X6, and the change is made again as core makes it.
+    pub fn expect_failures(&mut self, summary: &str) {
+        self.failures.push(summary.to_owned());
+    }
+
+    /// Whether an answer tells of failures that are expected, and of nothing else.
+    fn failed_as_expected(&self, told: &[wire::Diagnostic]) -> bool {
+        let mut errors = told
+            .iter()
+            .filter(|diagnostic| diagnostic.severity() != wire::diagnostic::Severity::Warning);
+        exchange::failed(told) && errors.all(|error| self.failures.contains(&error.summary))
     }
 
     /// Returns what the provider says of a resource type.
@@ -222,6 +243,7 @@ where
             let schema = self.schema(&name, &schema);
             self.lists.extend(schema.map(|schema| (name, schema)));
         }
+        self.read_functions(schemas.functions).await;
         for (name, schema) in schemas.action_schemas.into_iter().collect::<BTreeMap<_, _>>() {
             let schema = schema.schema.and_then(|schema| self.schema(&name, &schema));
             self.actions.extend(schema.map(|schema| (name, schema)));

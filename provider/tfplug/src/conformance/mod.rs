@@ -7,7 +7,8 @@
 //! * [`exchange`] judges an answer against its request, as messages, whoever wrote the provider.
 //! * [`driver`] leads resources through their lives as core does: validate, plan, apply, read, import, upgrade, generate,
 //!   destroy, with every check on every answer.
-//! * `host`, behind the feature `host`, starts a provider's program as Terraform does, with mutual TLS.
+//! * `host`, behind the feature `host`, starts a provider's program as Terraform does, with mutual TLS; `versions` says
+//!   which Terraform can do what, for tests that run on several.
 //!
 //! | rules | of |
 //! |---|---|
@@ -26,6 +27,8 @@ pub mod host;
 mod proposed;
 pub mod rules;
 mod schema;
+#[cfg(feature = "host")]
+pub mod versions;
 
 #[cfg(test)]
 mod tests;

@@ -11,10 +11,10 @@ use super::driver::{Driver, Step};
 use crate::{
     schema::{Attribute, Role, Schema, problems},
     server::Server,
-    value::Value,
+    value::{Dynamic, Value},
     wire::tfplugin6::provider_server::ProviderServer,
 };
-use generic::{Generic, Lie};
+use generic::{FAILURE, Generic, Lie, Shop};
 use strategies::resource;
 
 /// How many random lives one run leads. More find more: the variable `TFPLUG_CASES` sets another number.
@@ -23,16 +23,40 @@ fn cases() -> u32 {
     asked.and_then(|number| number.parse().ok()).unwrap_or(300)
 }
 
-/// Leads a resource through a life, and returns what was found.
-fn live(schema: &Schema, steps: &[Step], lie: Lie) -> Vec<String> {
+/// Leads a resource through a life in which every so many writes fail half way, calls the function with its
+/// configurations, and returns what was found.
+fn live_failing(schema: &Schema, steps: &[Step], lie: Lie, fails: u64) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let server = ProviderServer::new(Server::new(Generic::new(schema.clone(), lie)));
+        let shop = Shop::failing(fails);
+        let server = ProviderServer::new(Server::new(Generic::new(schema.clone(), lie, shop.clone())));
         let mut driver = Driver::begin(server).await;
+        driver.expect_failures(FAILURE);
         driver.configure(&Value::object::<&str>([])).await;
         driver.live("generic_thing", steps).await;
-        driver.findings().iter().map(ToString::to_string).collect()
+        let arguments: Vec<Value> = steps
+            .iter()
+            .map(|step| {
+                Value::Dynamic(Box::new(Dynamic {
+                    ty: schema.ty(),
+                    value: step.applied.clone(),
+                }))
+            })
+            .collect();
+        let last = driver.call("echo", &arguments).await;
+        let mut found: Vec<String> = driver.findings().iter().map(ToString::to_string).collect();
+        if lie == Lie::None && shop.count() > 0 {
+            found.push(format!("{} things that nobody knows of are left", shop.count()));
+        }
+        if lie == Lie::None && last.is_none_or(|last| last.ok().as_ref() != arguments.last()) {
+            found.push("the function does not return its last argument".to_owned());
+        }
+        found
     })
+}
+
+fn live(schema: &Schema, steps: &[Step], lie: Lie) -> Vec<String> {
+    live_failing(schema, steps, lie, 0)
 }
 
 proptest! {
@@ -40,10 +64,14 @@ proptest! {
 
     /// Whatever the schema is, and whatever is configured, known or not: an honest provider breaks no rule.
     #[test]
-    fn honest_lives_break_no_rule((schema, steps) in resource()) {
+    fn honest_lives_break_no_rule(
+        (schema, steps) in resource(),
+        // Every write that fails is followed by one that does not.
+        fails in prop_oneof![Just(0_u64), 2..6_u64],
+    ) {
         prop_assert_eq!(problems(&schema, Role::Resource), Vec::<String>::new());
         let shown: Vec<_> = steps.iter().map(|step| (step.planned.reveal(), step.applied.reveal())).collect();
-        let found = live(&schema, &steps, Lie::None);
+        let found = live_failing(&schema, &steps, Lie::None, fails);
         prop_assert!(found.is_empty(), "{:#?}\n{:#?}\n{:#?}", found, schema, shown);
     }
 }
@@ -93,4 +121,22 @@ fn every_lie_is_found() {
     check(Lie::ImportsAnother, "X8");
     check(Lie::Refuses, "refused");
     check(Lie::StaysAfterDelete, "still there");
+    check(Lie::CountsItsCalls, "X2: : the same arguments");
+    check(Lie::TakesOverAnother, "MoveResourceState");
+    for (lie, expected) in [
+        (
+            Lie::LosesWhatItMadeHalf,
+            "X6: : a creation that failed half way returned no state",
+        ),
+        (
+            Lie::SaysMadeWhatIsNot,
+            "X6: : what a change that failed half way returned is not there",
+        ),
+    ] {
+        let found = live_failing(&schema, &steps, lie, 2);
+        assert!(
+            found.iter().any(|finding| finding.contains(expected)),
+            "{found:#?}"
+        );
+    }
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod codec;
 mod conformance;
 mod contract;
 mod golden;

@@ -26,6 +26,17 @@ struct Kept {
     identity: Option<wire::ResourceIdentityData>,
 }
 
+/// How often a change is begun that fails as expected, before that is a finding.
+const TRIES: u32 = 8;
+
+/// How applying went.
+enum Applied {
+    /// It is made.
+    Done(Kept),
+    /// What is behind the provider failed, as was expected; this is what the provider says exists.
+    Failed(Kept),
+}
+
 /// A plan, as the provider made it.
 struct Planned {
     state: Value,
@@ -81,11 +92,28 @@ where
             };
             self.driver.remember_secrets(&self.contract.schema, &step.planned);
             self.driver.remember_secrets(&self.contract.schema, &step.applied);
-            self.change(step).await?;
+            self.make(step).await?;
             self.settle(&step.applied).await?;
         }
         self.import().await?;
+        self.take_over().await?;
         self.destroy().await
+    }
+
+    /// Makes a change, again where it fails as expected, as somebody would who applies again.
+    async fn make(&mut self, step: &Step) -> Option<()> {
+        for _ in 0..TRIES {
+            if self.change(step).await? {
+                return Some(());
+            }
+        }
+        self.same(
+            "ApplyResourceChange",
+            "X6",
+            false,
+            "the change fails however often it is made",
+        );
+        None
     }
 
     fn encode(&self, value: &Value) -> Option<wire::DynamicValue> {
@@ -162,7 +190,7 @@ where
         })
     }
 
-    async fn apply(&mut self, kept: &Kept, config: &Value, planned: Planned) -> Option<Kept> {
+    async fn apply(&mut self, kept: &Kept, config: &Value, planned: Planned) -> Option<Applied> {
         let request = wire::apply_resource_change::Request {
             type_name: self.type_name.to_owned(),
             prior_state: self.encode(&kept.state),
@@ -177,14 +205,44 @@ where
         self.look_for_secrets("ApplyResourceChange", &answer);
         let broken = exchange::apply(self.contract, &request, &answer);
         self.find("ApplyResourceChange", broken);
-        self.driver
-            .accept(self.type_name, "ApplyResourceChange", &answer.diagnostics)?;
+        let failed = self.driver.failed_as_expected(&answer.diagnostics);
+        if !failed {
+            self.driver
+                .accept(self.type_name, "ApplyResourceChange", &answer.diagnostics)?;
+        }
         let ty = self.contract.schema.ty();
-        Some(Kept {
+        let left = Kept {
             state: exchange::decode(answer.new_state.as_ref(), &ty, "A2").ok()?,
             private: answer.private,
             identity: answer.new_identity,
+        };
+        Some(if failed {
+            Applied::Failed(left)
+        } else {
+            Applied::Done(left)
         })
+    }
+
+    /// Goes on after a change that failed half way: what the provider says exists does, and a creation that left
+    /// something says what, so that nothing is lost. Core destroys that before it makes it anew.
+    async fn survive(&mut self, was_creation: bool, left: Kept) -> Option<()> {
+        if left.state.is_null() {
+            let sentence = "a creation that failed half way returned no state, so whatever exists is lost";
+            self.same("ApplyResourceChange", "X6", !was_creation, sentence);
+            self.kept = if was_creation { Kept::default() } else { left };
+            return was_creation.then_some(());
+        }
+        let named = left.identity.is_some() || self.contract.identity.is_none();
+        let sentence = "a creation that failed half way returned no identity";
+        self.same("ApplyResourceChange", "X6", named, sentence);
+        let read = self.read(&left).await?;
+        let sentence = "what a change that failed half way returned is not there";
+        self.same("ReadResource", "X6", !read.state.is_null(), sentence);
+        self.kept = read;
+        if was_creation {
+            self.destroy().await?;
+        }
+        Some(())
     }
 
     async fn read(&mut self, kept: &Kept) -> Option<Kept> {
@@ -211,8 +269,9 @@ where
         })
     }
 
-    /// Plans and applies a configuration: as an update, a replacement, or nothing.
-    async fn change(&mut self, step: &Step) -> Option<()> {
+    /// Plans and applies a configuration: as an update, a replacement, or nothing. Returns whether it is made; it is not,
+    /// where that failed as expected.
+    async fn change(&mut self, step: &Step) -> Option<bool> {
         self.validate(&step.planned).await?;
         let prior = self.kept.clone();
         let first = self.plan(&prior, &step.planned).await?;
@@ -228,13 +287,13 @@ where
             return self.finish(&fresh, step, &first).await;
         }
         if first.state == prior.state && step.planned == step.applied {
-            return Some(());
+            return Some(true);
         }
         self.finish(&prior, step, &first).await
     }
 
     /// Plans again with what is known when a plan is applied, and applies that.
-    async fn finish(&mut self, prior: &Kept, step: &Step, first: &Planned) -> Option<()> {
+    async fn finish(&mut self, prior: &Kept, step: &Step, first: &Planned) -> Option<bool> {
         let last = self.plan(prior, &step.applied).await?;
         self.find("PlanResourceChange", exchange::replan(&first.state, &last.state));
         self.same(
@@ -244,10 +303,18 @@ where
             "the plan replaces the resource only once it is applied",
         );
         if last.state == prior.state {
-            return Some(());
+            return Some(true);
         }
-        self.kept = self.apply(prior, &step.applied, last).await?;
-        Some(())
+        match self.apply(prior, &step.applied, last).await? {
+            Applied::Done(made) => {
+                self.kept = made;
+                Some(true)
+            }
+            Applied::Failed(left) => {
+                self.survive(prior.state.is_null(), left).await?;
+                Some(false)
+            }
+        }
     }
 
     /// Looks at what was made: it is there as it was made, plans nothing, and is stored and written down as it is.
@@ -364,10 +431,51 @@ where
         Some(())
     }
 
+    /// What another type has stored is taken over, or refused in words.
+    async fn take_over(&mut self) -> Option<()> {
+        let ty = self.contract.schema.ty();
+        let json = self.kept.state.to_json(&ty).ok()?;
+        let request = wire::move_resource_state::Request {
+            source_provider_address: "registry.terraform.io/example/other".to_owned(),
+            source_type_name: format!("other_{}", self.type_name),
+            source_schema_version: self.contract.schema.version,
+            source_state: Some(wire::RawState {
+                json: json.into_bytes(),
+                ..Default::default()
+            }),
+            target_type_name: self.type_name.to_owned(),
+            source_private: self.kept.private.clone(),
+            ..Default::default()
+        };
+        let answer = self.driver.client.move_resource_state(request).await;
+        let answer = self.driver.take(self.type_name, "MoveResourceState", answer)?;
+        self.look_for_secrets("MoveResourceState", &answer);
+        if exchange::failed(&answer.diagnostics) {
+            // Not every type takes over others.
+            return Some(());
+        }
+        let broken = exchange::take_over(self.contract, &answer);
+        self.find("MoveResourceState", broken);
+        let moved = Kept {
+            state: exchange::decode(answer.target_state.as_ref(), &ty, "M4").ok()?,
+            private: answer.target_private,
+            identity: answer.target_identity,
+        };
+        let read = self.read(&moved).await?;
+        let sentence = "what was taken over is read as something else";
+        self.same("MoveResourceState", "X8", read.state == self.kept.state, sentence);
+        self.kept = read;
+        Some(())
+    }
+
     async fn destroy(&mut self) -> Option<()> {
         let kept = std::mem::take(&mut self.kept);
         let planned = self.plan(&kept, &Value::Null).await?;
-        self.apply(&kept, &Value::Null, planned).await?;
+        if let Applied::Failed(left) = self.apply(&kept, &Value::Null, planned).await? {
+            // It is still there, and destroyed by the next try.
+            let planned = self.plan(&left, &Value::Null).await?;
+            self.apply(&left, &Value::Null, planned).await?;
+        }
         let gone = self.read(&kept).await?;
         self.same(
             "ReadResource",

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,15 +12,16 @@ use async_trait::async_trait;
 
 use crate::{
     diagnostics::Diagnostics,
+    function::{Arguments, Function, FunctionError},
     identity::Identity,
     model,
     offers::Offers,
     private::Key,
     provider::{ConfigureRequest, Context, Provider},
     resource::{
-        CreateRequest, DeleteRequest, PlanRequest, PlanResponse, ReadRequest, Resource, ResourceWithIdentity,
-        ResourceWithImportByIdentity, ResourceWithModifyPlan, ResourceWithUpgrade, StateResponse,
-        UpdateRequest, UpgradeRequest,
+        CreateRequest, DeleteRequest, MoveRequest, PlanRequest, PlanResponse, ReadRequest, Resource,
+        ResourceWithIdentity, ResourceWithImportByIdentity, ResourceWithModifyPlan, ResourceWithMove,
+        ResourceWithUpgrade, StateResponse, UpdateRequest, UpgradeRequest,
     },
     schema::{Attribute, Kind, Nesting, Schema},
     value::{Dynamic, Number, Type, Value},
@@ -41,29 +42,62 @@ pub(super) enum Lie {
     ImportsAnother,
     Refuses,
     StaysAfterDelete,
+    LosesWhatItMadeHalf,
+    SaysMadeWhatIsNot,
+    CountsItsCalls,
+    TakesOverAnother,
 }
 
+/// What the remote API says where it fails on purpose.
+pub(super) const FAILURE: &str = "Failed half way";
+
 /// The remote API.
+#[derive(Clone, Default)]
+pub(super) struct Shop(Arc<Shelves>);
+
 #[derive(Default)]
-pub(super) struct Shop {
+struct Shelves {
     things: Mutex<BTreeMap<String, Value>>,
     made: AtomicU64,
+    writes: AtomicU64,
+    /// Every so many writes fail; none, where it is zero.
+    fails: u64,
 }
 
 impl Shop {
+    /// Returns one of which every so many writes fail; none, where that is zero.
+    pub(super) fn failing(fails: u64) -> Self {
+        Self(Arc::new(Shelves {
+            fails,
+            ..Shelves::default()
+        }))
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<String, Value>) -> T) -> T {
-        look(&mut self.things.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.things.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a write, and returns whether it fails.
+    fn fails(&self) -> bool {
+        let write = self.0.writes.fetch_add(1, Ordering::Relaxed);
+        self.0.fails != 0 && write.is_multiple_of(self.0.fails)
+    }
+
+    /// Returns how many things there are.
+    pub(super) fn count(&self) -> usize {
+        self.with(|things| things.len())
     }
 }
 
 pub(super) struct Generic {
     schema: Schema,
     lie: Lie,
+    shop: Shop,
 }
 
 impl Generic {
-    pub(super) fn new(schema: Schema, lie: Lie) -> Self {
-        Self { schema, lie }
+    pub(super) fn new(schema: Schema, lie: Lie, shop: Shop) -> Self {
+        Self { schema, lie, shop }
     }
 }
 
@@ -77,7 +111,7 @@ impl Provider for Generic {
     }
 
     async fn configure(&self, _: ConfigureRequest<'_>, _: &mut Diagnostics) -> Option<Shop> {
-        Some(Shop::default())
+        Some(self.shop.clone())
     }
 
     fn offer(&self, offers: &mut Offers<Shop>) {
@@ -90,7 +124,55 @@ impl Provider for Generic {
             .resource(things)
             .with_modify_plan()
             .with_import_by_identity()
-            .with_upgrade();
+            .with_upgrade()
+            .with_move();
+        offers.function(Echo {
+            lie: self.lie,
+            asked: AtomicU64::new(0),
+        });
+    }
+}
+
+/// Returns what it is given.
+struct Echo {
+    lie: Lie,
+    asked: AtomicU64,
+}
+
+#[derive(Arguments)]
+struct Echoed {
+    /// The first.
+    first: model::Value<Dynamic>,
+    /// All others.
+    #[tf(variadic)]
+    others: Vec<model::Value<Dynamic>>,
+}
+
+impl Function for Echo {
+    type Arguments = Echoed;
+    type Output = model::Value<Dynamic>;
+
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Returns its last argument."
+    }
+
+    fn call(&self, arguments: Echoed) -> Result<model::Value<Dynamic>, FunctionError> {
+        if self.lie == Lie::CountsItsCalls {
+            let count = self.asked.fetch_add(1, Ordering::Relaxed);
+            return Ok(model::Value::Known(Dynamic {
+                ty: Type::String,
+                value: count.to_string().into(),
+            }));
+        }
+        Ok(arguments
+            .others
+            .into_iter()
+            .next_back()
+            .unwrap_or(arguments.first))
     }
 }
 
@@ -192,8 +274,19 @@ impl Things {
     fn put(&self, shop: &Shop, id: &str, plan: &Value, config: &Value, response: &mut StateResponse) {
         let mut state = plan.clone();
         state.set_attribute("id", id);
+        let fails = shop.fails();
+        if fails {
+            response.diagnostics.error(FAILURE, "Try again.");
+        }
         realize(&self.schema.attributes, &mut state);
-        shop.with(|things| things.insert(id.to_owned(), state.clone()));
+        // A creation that fails has made the thing; an update that fails has changed nothing.
+        let is_there = shop.with(|things| things.contains_key(id));
+        if fails && is_there {
+            return;
+        }
+        if self.lie != Lie::SaysMadeWhatIsNot {
+            shop.with(|things| things.insert(id.to_owned(), state.clone()));
+        }
         response.private.set(&REMEMBERED, &id.to_owned());
         match self.lie {
             Lie::AnotherResult => state.set_attribute("a", "another"),
@@ -204,7 +297,8 @@ impl Things {
             }
             _ => {}
         }
-        response.state = (self.lie != Lie::Forgets).then_some(state);
+        let forgets = self.lie == Lie::Forgets || (fails && self.lie == Lie::LosesWhatItMadeHalf);
+        response.state = (!forgets).then_some(state);
     }
 }
 
@@ -231,7 +325,7 @@ impl Resource<Shop> for Things {
             response.diagnostics.error("Closed", "Nothing is made here.");
             return;
         }
-        let id = format!("thing-{}", shop.made.fetch_add(1, Ordering::Relaxed));
+        let id = format!("thing-{}", shop.0.made.fetch_add(1, Ordering::Relaxed));
         self.put(shop, &id, request.plan, request.config, response);
     }
 
@@ -312,6 +406,18 @@ impl ResourceWithImportByIdentity<Shop> for Things {
             identity.id.as_deref()
         };
         response.state = id.map(|id| Value::object([("id", Value::from(id))]));
+    }
+}
+
+#[async_trait]
+impl ResourceWithMove<Shop> for Things {
+    async fn take_over(&self, request: MoveRequest<'_>, response: &mut StateResponse) {
+        if request.type_name == "other_generic_thing" {
+            response.state = request.stored.decode(&self.schema.ty()).ok();
+            if let (Lie::TakesOverAnother, Some(state)) = (self.lie, &mut response.state) {
+                state.set_attribute("id", "another");
+            }
+        }
     }
 }
 
