@@ -1,12 +1,13 @@
 # The commands of this project. Everything they need is checked first, and said clearly where it is missing.
 
-.PHONY: demo test test-matrix sim bench docs dist deny fuzz fuzz-api need help
+.PHONY: demo test test-matrix sim soak bench docs dist deny fuzz fuzz-api need help
 
 help:
 	@echo "make demo   run the main job end to end: simulator, engine, terraform"
 	@echo "make test   format, lints, every test, the generated pages"
 	@echo "make test-matrix  the tests that need Terraform, on each version of tests/matrix/versions; VERSIONS=newest narrows it"
 	@echo "make sim    run thousands of seeds of the simulation; SEEDS=10000 sets how many, SEED=7 replays one"
+	@echo "make soak   run three engines on one PostgreSQL for ten minutes while all that can fail does; SEED=7 sets the seed"
 	@echo "make bench  print the benchmarks of docs/benchmarks.md"
 	@echo "make docs   write the registry pages anew from the schema"
 	@echo "make dist   pack the provider for release and for filesystem mirrors into dist/; signed with GPG_FINGERPRINT"
@@ -32,6 +33,11 @@ sim:
 	@# By itself: the engine that users run is built without the crash points that the simulation needs.
 	cargo build --locked --release -p e2e --bin simulate
 	@target_dir=$$(.ci/target-dir); "$$target_dir/release/simulate"
+
+soak: need
+	cargo build --locked --release -p zoom-log-engine --bins
+	cargo build --locked --release -p e2e --bin fleet
+	@target_dir=$$(.ci/target-dir); "$$target_dir/release/fleet" --seed "$${SEED:-1}"
 
 bench: need
 	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom --bins

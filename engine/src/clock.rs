@@ -11,7 +11,10 @@ use std::{
     collections::BTreeMap,
     future::{Future, pending},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,7 +36,8 @@ pub struct Clock {
 enum Source {
     Real {
         started: Instant,
-        ahead: Duration,
+        /// How far it runs ahead of the machine's, in milliseconds.
+        ahead: Arc<AtomicI64>,
     },
     Simulated {
         time: watch::Receiver<SimulatedTime>,
@@ -64,7 +68,9 @@ impl Clock {
         Self {
             source: Source::Real {
                 started: Instant::now(),
-                ahead,
+                ahead: Arc::new(AtomicI64::new(
+                    i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX),
+                )),
             },
         }
     }
@@ -92,8 +98,21 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now(&self) -> Timestamp {
         match &self.source {
-            Source::Real { ahead, .. } => Timestamp::now().saturating_add(*ahead).unwrap_or(Timestamp::MAX),
+            Source::Real { ahead, .. } => {
+                let ahead = SignedDuration::from_millis(ahead.load(Ordering::Relaxed));
+                Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
+            }
             Source::Simulated { time, .. } => time.borrow().now,
+        }
+    }
+
+    /// Makes this clock, and all clones of it, show `now` from here on: engines that share a database go by its clock,
+    /// not each by its own. A simulated one is moved by its simulation alone.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn follow(&self, now: Timestamp) {
+        if let Source::Real { ahead, .. } = &self.source {
+            let millis = now.duration_since(Timestamp::now()).as_millis();
+            ahead.store(i64::try_from(millis).unwrap_or_default(), Ordering::Relaxed);
         }
     }
 
@@ -305,6 +324,16 @@ mod tests {
         assert!(slow.as_mut().now_or_never().is_none());
         simulation.advance(MINUTE);
         assert_eq!(slow.await, Err(Elapsed(MINUTE)));
+    }
+
+    #[test]
+    fn a_clock_that_follows_another_shows_its_time_in_all_clones() {
+        let clock = Clock::ahead(Duration::from_mins(7));
+        let clone = clock.clone();
+        let other = Clock::real().now() - Duration::from_hours(3);
+        clock.follow(other);
+        let shown = clone.now().duration_since(other);
+        assert!(shown.as_secs().abs() < 60, "{shown}");
     }
 
     #[tokio::test]

@@ -5,11 +5,11 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`database`] (where the store is), [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (of tests), [`encode`], [`model`], [`database`] (of the store), [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
-//! | 3 workers | [`alarm`], [`delivery`], [`intake`] |
+//! | 3 workers | [`alarm`], [`delivery`], [`intake`], [`peers`] (the engines that share a store) |
 //! | 4 surface | [`api`], [`labels`] (the command), [`supervisor`] |
 //! | 5 root | this file and `main.rs`: they only put the parts together |
 
@@ -28,6 +28,7 @@ pub mod http;
 pub mod intake;
 pub mod labels;
 pub mod model;
+pub mod peers;
 pub mod retry;
 pub mod rotation;
 pub mod service;
@@ -61,6 +62,7 @@ use crate::{
     destination::{Kinds, Webhooks},
     http::Http,
     intake::{Gates, Intake},
+    peers::Peers,
     retry::Backoff,
     service::Manager,
     store::Store,
@@ -161,8 +163,21 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     for warning in labels::unknown(&store, &config.labels.labeller).await? {
         warn!("{warning}");
     }
-    // An embedded store has one engine: whoever held a lease before this start is gone.
-    store.break_leases().await?;
+    let peers = store.is_shared().then(|| {
+        Peers::new(
+            store.clone(),
+            clock.clone(),
+            wakes.clone(),
+            &owner,
+            config.store.lease,
+        )
+    });
+    match &peers {
+        // The first word of this engine: from here on it goes by the database's clock.
+        Some(peers) => peers.join().await?,
+        // An embedded store has one engine: whoever held a lease before this start is gone.
+        None => store.break_leases().await?,
+    }
 
     let supervisor = Supervisor::new(clock.clone(), telemetry.clone(), wakes.clone(), stop.clone());
     let whole = supervisor.spawner();
@@ -184,6 +199,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry,
         wakes,
     };
+    if let Some(peers) = &peers {
+        supervisor.run(&(Arc::new(peers.clone()) as Arc<dyn Worker>), 1);
+        supervisor.spawn(peers.clone().tell(stop.clone()));
+        supervisor.spawn(peers.clone().listen(stop.clone()));
+        supervisor.spawn(peers.clone().retire(stop.clone()));
+    }
     for (worker, copies) in workers(&config, &parts, &credentials, &owner, &engine) {
         supervisor.run(&worker, copies);
     }
@@ -226,6 +247,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     supervisor
         .drain(config.server.shutdown_deadline + DRAIN_MARGIN)
         .await;
+    if let Some(peers) = peers {
+        peers.leave().await;
+    }
     store.close().await;
     info!("stopped");
     Ok(())

@@ -17,7 +17,7 @@ use zoom_log_engine::{
     database::Database,
     health,
     labels::{self, Output, Stored},
-    store::samples::Sample,
+    store::{copy, samples::Sample},
     telemetry::log::{self, Format},
     vault,
 };
@@ -56,6 +56,18 @@ enum Command {
     /// Makes and replaces the master key that seals secrets.
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyCommand),
+    /// Copies a SQLite store while an engine runs on it: the copy is as the store was at one instant.
+    Backup {
+        /// The configuration file (TOML), as for `serve`.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The file to make.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Works on a whole store.
+    #[command(subcommand, arg_required_else_help = true)]
+    Store(StoreCommand),
     /// Shows the label rules, and what they make of rows.
     #[command(subcommand, arg_required_else_help = true)]
     Labels(LabelsCommand),
@@ -79,6 +91,25 @@ enum KeyCommand {
         /// The configuration file (TOML), as for `serve`.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Copies a SQLite store into an empty PostgreSQL, with all ids and positions: everything or nothing.
+    ///
+    /// Stop the engine first: what it collects afterwards is not in the copy.
+    Copy {
+        /// The SQLite store, such as `sqlite:///var/lib/zoom-log-engine/engine.db`.
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// The empty database, such as `postgres://user@host:5432/database`.
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// The file with the password of PostgreSQL's role, where it is not in the URL, which others on this machine
+        /// can see.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
 }
 
@@ -161,6 +192,15 @@ fn main() -> ExitCode {
         },
         Command::Health { config, live } => health(config.as_deref(), live),
         Command::Key(command) => key(&command),
+        Command::Backup { config, to } => match Config::load(config.as_deref()) {
+            Ok(config) => back_up(&config.store.database, &to),
+            Err(invalid) => failed(&invalid),
+        },
+        Command::Store(StoreCommand::Copy {
+            from,
+            to,
+            password_file,
+        }) => copy_store(&from, &to, password_file),
         Command::Labels(LabelsCommand::Rules { rules }) => match labeller(&rules) {
             Ok(labeller) => ended(labels::write_rules(&labeller, &mut io::stdout().lock())),
             Err(invalid) => failed(&invalid),
@@ -217,6 +257,57 @@ fn key(command: &KeyCommand) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+fn back_up(from: &Database, to: &Path) -> ExitCode {
+    let Database::Sqlite(file) = from else {
+        return failed(&"a store in PostgreSQL is backed up with PostgreSQL's own means, such as `pg_dump`");
+    };
+    match block_on(copy::back_up(file, to)) {
+        Ok(Ok(bytes)) => said(writeln!(io::stdout(), "{bytes} bytes"), ExitCode::SUCCESS),
+        Ok(Err(error)) => failed(&error.chain()),
+        Err(error) => failed(&format!("cannot start: {error}")),
+    }
+}
+
+fn copy_store(from: &str, to: &str, password_file: Option<PathBuf>) -> ExitCode {
+    let here = Path::new("");
+    let (from, mut to) = match (Database::parse(from, here), Database::parse(to, here)) {
+        (Ok(Database::Sqlite(from)), Ok(Database::Postgres(to))) => (from, to),
+        (Err(message), _) => return failed(&format!("`--from` {message}")),
+        (_, Err(message)) => return failed(&format!("`--to` {message}")),
+        _ => return failed(&"`--from` must be `sqlite:` and a path, and `--to` a `postgres://` URL"),
+    };
+    if let Some(file) = password_file {
+        match std::fs::read_to_string(&file) {
+            Ok(password) => to.password = Some(password.trim_end().into()),
+            Err(error) => return failed(&format!("cannot read {}: {error}", file.display())),
+        }
+    }
+    match block_on(copy::copy(&from, &to)) {
+        Ok(Ok(copied)) => {
+            let mut out = io::stdout().lock();
+            let told = copied
+                .iter()
+                .try_for_each(|(table, rows)| writeln!(out, "{table:<18}{rows:>10} rows"))
+                .and_then(|()| {
+                    writeln!(
+                        out,
+                        "Start engines on it with the same `vault.key_file`: secrets stay sealed under it."
+                    )
+                });
+            said(told, ExitCode::SUCCESS)
+        }
+        Ok(Err(error)) => failed(&error.chain()),
+        Err(error) => failed(&format!("cannot start: {error}")),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
 }
 
 fn labeller(from: &RulesFrom) -> Result<Labeller, Invalid> {

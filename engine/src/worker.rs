@@ -4,7 +4,7 @@
 //! store, so that any engine can go on where another stopped.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -73,22 +73,59 @@ pub const ALARM: &str = "alarm";
 #[derive(Debug, Clone, Default)]
 pub struct Wakes {
     by_name: Arc<Mutex<BTreeMap<&'static str, Arc<Notify>>>>,
+    /// What other engines are to be told, where there are any: names, or nothing but [`ALL`].
+    told: Arc<Mutex<BTreeSet<&'static str>>>,
+    telling: Arc<Notify>,
 }
 
+/// Stands for every worker.
+const ALL: &str = "*";
+
 impl Wakes {
-    /// Makes every waiting worker look now.
+    /// Makes every waiting worker look now, of all engines.
     pub fn wake(&self) {
-        for notify in self.lock().values() {
-            notify.notify_waiters();
+        self.wake_here(&[ALL]);
+        self.tell(&[ALL]);
+    }
+
+    /// Makes the waiting workers of these names look now, of all engines.
+    pub fn wake_only(&self, names: &[&'static str]) {
+        self.wake_here(names);
+        self.tell(names);
+    }
+
+    /// Makes the waiting workers of this engine look now: those of these names, or all.
+    pub fn wake_here(&self, names: &[&str]) {
+        let by_name = self.lock();
+        for (name, notify) in &*by_name {
+            if names.contains(name) || names.contains(&ALL) {
+                notify.notify_waiters();
+            }
         }
     }
 
-    /// Makes the waiting workers of these names look now.
-    pub fn wake_only(&self, names: &[&str]) {
-        let by_name = self.lock();
-        for notify in names.iter().filter_map(|name| by_name.get(name)) {
-            notify.notify_waiters();
+    /// Waits until other engines are to be told something, and answers what. However often they were to be told the
+    /// same meanwhile, it is told once.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was to be told is kept until it is answered.
+    pub async fn told(&self) -> String {
+        loop {
+            let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+            if !told.is_empty() {
+                return told.into_iter().collect::<Vec<_>>().join(",");
+            }
+            self.telling.notified().await;
         }
+    }
+
+    fn tell(&self, names: &[&'static str]) {
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(names);
+        self.telling.notify_one();
     }
 
     /// What wakes the workers of one name: each future of it ends with the next wake, and counts from the moment it is

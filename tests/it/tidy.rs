@@ -63,6 +63,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("peers", &["store", "clock", "telemetry", "worker"]),
     ("service", &["clock", "config"]),
     ("health", &["clock", "config"]),
     ("labels", &["store", "clock"]),

@@ -191,6 +191,13 @@ impl Engine {
         self.start_again().await;
     }
 
+    /// Sends the engine a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.process
             .as_mut()

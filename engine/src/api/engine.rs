@@ -22,7 +22,10 @@ pub(super) async fn healthz() -> &'static str {
 
 /// Whether the engine can do its work: no reason to restart it, but one to look.
 pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Failure> {
-    api.store.ready().await?;
+    api.store.ready().await.map_err(|error| {
+        let why = format!("the store cannot be written to: {}", error.chain());
+        Failure::new(Code::StoreUnavailable, why).caused_by(error.chain())
+    })?;
     match (api.stalled)() {
         None => Ok("ok\n"),
         Some(why) => Err(Failure::new(

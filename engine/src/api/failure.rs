@@ -79,7 +79,7 @@ impl Failure {
         )
     }
 
-    fn caused_by(mut self, cause: impl Into<Arc<str>>) -> Self {
+    pub(super) fn caused_by(mut self, cause: impl Into<Arc<str>>) -> Self {
         self.cause = Some(cause.into());
         self
     }

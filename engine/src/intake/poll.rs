@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Intake,
+    Intake, STORE_PAUSE,
     ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
@@ -30,6 +30,9 @@ const BACKOFF: Backoff = Backoff {
 
 /// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
 const BLOCKED_BEAT: Duration = Duration::from_mins(5);
+
+/// How often a feed is tried to be given back to a store that failed.
+const GIVE_UP_TRIES: u32 = 5;
 
 /// How a poll ended that was not stopped.
 enum Came {
@@ -106,8 +109,8 @@ impl Intake {
                 return;
             }
             Err(Stopped::Store(error)) => {
-                // Nothing can be noted where nothing can be written; the lease lapses and the feed is polled again.
                 warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
+                self.give_up(&feed, stop).await;
                 return;
             }
             Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
@@ -142,6 +145,21 @@ impl Intake {
         match released {
             Ok(Ok(()) | Err(_)) => {}
             Err(error) => warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back"),
+        }
+    }
+
+    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease; after some tries it
+    /// is left to that.
+    async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
+        for tries in 0..GIVE_UP_TRIES {
+            let pause = STORE_PAUSE * 2_u32.pow(tries);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(pause) => {}
+            }
+            if self.store.hand_back_feed(feed.id, feed.fence).await.is_ok() {
+                return;
+            }
         }
     }
 

@@ -155,11 +155,7 @@ impl Store {
         judge: impl Fn(&Alarmed) -> Judged + Send,
     ) -> Result<Round, Error> {
         // Nearly always there is nothing to do, and then there is no reason to wait for the writing connection.
-        if self
-            .next_alarm_due()
-            .await?
-            .is_none_or(|due| millis(due) > self.now())
-        {
+        if self.alarm_due().await?.is_none_or(|due| due > self.now()) {
             return Ok(Round::default());
         }
         let mut write = self.durable().await?;
@@ -185,11 +181,14 @@ impl Store {
 
     /// When the next alarm is to be judged; `None` where there is none.
     pub async fn next_alarm_due(&self) -> Result<Option<Timestamp>, Error> {
-        maybe_instant(
-            sql::query_scalar("SELECT MIN(due_at) FROM alarm")
-                .fetch_one(self.read())
-                .await?,
-        )
+        let due = self.alarm_due().await?;
+        self.look_again(due)
+    }
+
+    async fn alarm_due(&self) -> Result<Option<i64>, Error> {
+        Ok(sql::query_scalar("SELECT MIN(due_at) FROM alarm")
+            .fetch_one(self.read())
+            .await?)
     }
 
     /// The alarms of a source's feeds.
@@ -242,8 +241,7 @@ async fn due(
              f.trouble_code, f.trouble_detail, f.trouble_since
          FROM alarm a JOIN feed f ON f.id = a.feed_id JOIN object o ON o.id = f.source_id
          WHERE a.due_at <= $1 ORDER BY a.due_at LIMIT $2"
-            / "OF a, f"
-            / ""
+            { " FOR UPDATE OF a, f SKIP LOCKED" }
     ))
     .bind(now)
     .bind(limit)

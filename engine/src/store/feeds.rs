@@ -8,6 +8,7 @@ use super::{
     audit::Deed,
     backfills::{self, RunningBackfill},
     catalog::{self, SealedSecret},
+    engines,
     sql::{self, Connection, Row},
     time::instant,
 };
@@ -108,15 +109,19 @@ impl Store {
             "UPDATE feed SET lease_owner = $1, lease_until = $2, fence = fence + 1 WHERE id = (
                  SELECT id FROM feed
                  WHERE active = 1 AND (due_at <= $3 OR last_poll_at > $4)
-                   AND (lease_until IS NULL OR lease_until <= $3)
-                 ORDER BY due_at LIMIT 1"
-                / ")
+                   AND (lease_until IS NULL OR lease_until <= $3)"
+                { " AND (get_bit($5, slot(source_id)) = 1 OR due_at <= $3 - $6)" }
+            " ORDER BY due_at LIMIT 1"
+                { " FOR UPDATE SKIP LOCKED" }
+            ")
              RETURNING id, source_id, log_type, fence, checkpoint, failures"
         ))
         .bind(owner)
         .bind(until.as_millisecond())
         .bind(now)
         .bind(now + CLOCK_SLACK)
+        .bind(self.shared.homes.get())
+        .bind(engines::GRACE)
         .fetch_optional(&mut *write)
         .await?;
         let Some(row) = row else {
@@ -150,11 +155,15 @@ impl Store {
     /// When the next feed wants to be polled; `None` when there is none.
     pub async fn next_feed_due(&self) -> Result<Option<Timestamp>, Error> {
         // A leased feed is looked at again when its lease ends: its holder may have died.
-        let due: Option<i64> =
-            sql::query_scalar("SELECT min(max(due_at, coalesce(lease_until, 0))) FROM feed WHERE active = 1")
-                .fetch_one(self.read())
-                .await?;
-        due.map(instant).transpose()
+        let due: Option<i64> = sql::query_scalar(sql::skip_locked!(
+            "SELECT min(max(due_at" { " + (1 - get_bit($1, slot(source_id))) * $2" }
+            ", coalesce(lease_until, 0))) FROM feed WHERE active = 1"
+        ))
+        .bind(self.shared.homes.get())
+        .bind(engines::GRACE)
+        .fetch_one(self.read())
+        .await?;
+        self.look_again(due)
     }
 
     /// Keeps a claim for longer.

@@ -186,7 +186,7 @@ impl Store {
         next: &str,
         header: &[u8],
     ) -> Result<Result<(), u64>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         // Written first: whoever stores a secret now waits, and whoever did so before has committed.
         put(&mut write, KEY_CHECK, next.as_bytes()).await?;
         let left: i64 = sql::query_scalar(

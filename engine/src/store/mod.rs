@@ -20,8 +20,10 @@ pub mod backfills;
 pub mod budgets;
 pub mod catalog;
 pub mod consents;
+pub mod copy;
 pub mod dead_letters;
 pub mod delivery;
+pub mod engines;
 mod error;
 mod feeds;
 mod intake;
@@ -40,10 +42,15 @@ mod sql;
 pub(crate) mod testing;
 mod time;
 pub mod tokens;
+#[cfg(test)]
+mod trouble_tests;
 
 use std::sync::Arc;
 
-use self::sql::{Begin, Pool, Transaction, Turn};
+use self::{
+    engines::Homes,
+    sql::{Begin, Pool, Transaction, Turn},
+};
 pub use self::{
     error::{Error, Fenced},
     feeds::{ClaimedFeed, FeedRow, PollEnd},
@@ -68,6 +75,8 @@ struct Shared {
     /// Where to read.
     read: Pool,
     clock: Clock,
+    /// What is at home here, where several engines share the store.
+    homes: Homes,
 }
 
 impl Store {

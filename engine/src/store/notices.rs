@@ -65,7 +65,8 @@ impl Store {
                          AND earlier.number < n.number
                          AND earlier.sent_at IS NULL AND earlier.given_up_at IS NULL)
                  ORDER BY n.due_at LIMIT 1"
-                / ")
+                { " FOR UPDATE SKIP LOCKED" }
+            ")
              RETURNING id, fence, channel_id, body, created_at, attempts"
         ))
         .bind(owner)
@@ -103,7 +104,7 @@ impl Store {
         )
         .fetch_one(self.read())
         .await?;
-        maybe_instant(due)
+        self.look_again(due)
     }
 
     /// Stores how an attempt to send a notice ended.

@@ -10,7 +10,12 @@ use sqlx::{
     },
 };
 
-use super::{Error, Shared, Store, postgres, sql::Pool};
+use super::{
+    Error, Shared, Store,
+    engines::Homes,
+    postgres,
+    sql::{self, Pool},
+};
 use crate::{clock::Clock, database::Database};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -42,6 +47,7 @@ impl Store {
                 soft: pool.clone(),
                 read: pool,
                 clock,
+                homes: Homes::default(),
             }),
         }
     }
@@ -104,6 +110,7 @@ impl Store {
                 soft: Pool::Sqlite(soft),
                 read: Pool::Sqlite(read),
                 clock,
+                homes: Homes::default(),
             }),
         })
     }
@@ -139,10 +146,13 @@ impl Store {
         }
     }
 
-    /// Whether a write goes through.
+    /// Whether a write goes through, as far as that can be told without waiting for the disk.
     pub async fn ready(&self) -> Result<(), Error> {
-        let write = self.soft().await?;
-        Ok(write.rollback().await?)
+        let mut write = self.soft().await?;
+        sql::query("UPDATE meta SET value = value WHERE key = 'engine_id'")
+            .execute(&mut *write)
+            .await?;
+        Ok(write.commit().await?)
     }
 }
 

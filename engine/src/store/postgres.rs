@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
@@ -25,6 +25,11 @@ const STATEMENTS: usize = 256;
 
 /// Connects, and brings the tables up to date; engines that start at the same time do so one after the other.
 pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
+    open_pool(place).await.map(Pool::Postgres)
+}
+
+/// As [`open`].
+pub(super) async fn open_pool(place: &Postgres) -> Result<PgPool, Error> {
     let pool = connect(place, connect_options(place)).await?;
     MIGRATIONS.run(&pool).await.map_err(|error| {
         Error::Open(format!(
@@ -32,7 +37,7 @@ pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
              role create tables in its schema?"
         ))
     })?;
-    Ok(Pool::Postgres(pool))
+    Ok(pool)
 }
 
 /// Connects to read only.
@@ -87,6 +92,8 @@ fn connect_options(place: &Postgres) -> PgConnectOptions {
         .database(&place.database)
         .application_name("zoom-log-engine")
         .statement_cache_capacity(STATEMENTS)
+        // They would be told whole, the migrations with all their words. What fails is told by whoever asked.
+        .disable_statement_logging()
         .ssl_mode(match place.tls {
             Tls::Disable => PgSslMode::Disable,
             Tls::Prefer => PgSslMode::Prefer,

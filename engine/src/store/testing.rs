@@ -11,7 +11,7 @@ use super::{Store, alarms, delivery, segment, sql};
 use crate::{
     clock::{Clock, Simulation},
     database::Database,
-    model::{BlockWriter, Day, Event, Fence, Mark, Print, RowHash, encode_alone},
+    model::{BlockWriter, Checkpoint, Day, Event, Fence, Mark, Print, RowHash, encode_alone},
 };
 
 /// The database that a test runs on.
@@ -77,6 +77,10 @@ impl Home {
         }
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.place
+    }
+
     /// All that it holds, as somebody who stole it would see it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match &self.place {
@@ -114,6 +118,10 @@ impl Fixture {
             dir,
             home,
         }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.home.place
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -203,13 +211,14 @@ impl Fixture {
         for (feed, log_type) in feeds.iter_mut().zip(LogType::ALL) {
             *feed = sql::query_scalar(
                 "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
-                 VALUES ($1, $2, $4, 0, '{}', 0, $3)
+                 VALUES ($1, $2, $4, 0, $5, 0, $3)
                  ON CONFLICT (source_id, log_type) DO UPDATE SET active = $4 RETURNING id",
             )
             .bind(id.as_str())
             .bind(log_type.as_str())
             .bind(self.now().as_millisecond())
             .bind(spec.enabled && spec.log_types.contains(&log_type))
+            .bind(serde_json::to_string(&Checkpoint::new(Day::of(self.now()), self.now()).0).unwrap())
             .fetch_one(&mut *write)
             .await
             .unwrap();

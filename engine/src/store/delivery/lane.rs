@@ -9,8 +9,8 @@ use crate::{
     model::Fence,
     retry::later,
     store::{
-        Error, Fenced, Store, sql,
-        time::{maybe_instant, millis, word},
+        Error, Fenced, Store, engines, sql,
+        time::{millis, word},
     },
 };
 
@@ -41,14 +41,18 @@ impl Store {
             "UPDATE lane SET lease_owner = $1, lease_until = $2, fence = fence + 1, woken = 0
              WHERE destination_id = (
                  SELECT destination_id FROM lane
-                 WHERE due_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
-                 ORDER BY due_at LIMIT 1"
-                / ")
+                 WHERE due_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)"
+                { " AND (get_bit($4, slot(destination_id)) = 1 OR due_at <= $3 - $5)" }
+            " ORDER BY due_at LIMIT 1"
+                { " FOR UPDATE SKIP LOCKED" }
+            ")
              RETURNING destination_id, fence, settled, writing, failures"
         ))
         .bind(owner)
         .bind(until)
         .bind(now)
+        .bind(self.shared.homes.get())
+        .bind(engines::GRACE)
         .fetch_optional(&mut *write)
         .await?;
         write.commit().await?;
@@ -71,12 +75,15 @@ impl Store {
 
     /// When the next lane can be claimed; `None` while nothing is to come.
     pub async fn next_lane_due(&self) -> Result<Option<Timestamp>, Error> {
-        let due = sql::query_scalar(
-            "SELECT MIN(MAX(due_at, COALESCE(lease_until, due_at))) FROM lane WHERE due_at IS NOT NULL",
-        )
+        let due = sql::query_scalar(sql::skip_locked!(
+            "SELECT MIN(MAX(due_at" { " + (1 - get_bit($1, slot(destination_id))) * $2" }
+            ", COALESCE(lease_until, due_at))) FROM lane WHERE due_at IS NOT NULL"
+        ))
+        .bind(self.shared.homes.get())
+        .bind(engines::GRACE)
         .fetch_one(self.read())
         .await?;
-        maybe_instant(due)
+        self.look_again(due)
     }
 
     /// Gives a lane back. It is due at `next`, or at once where it was woken since it was claimed.

@@ -50,15 +50,13 @@ macro_rules! for_update {
     };
 }
 
-/// A statement that takes one row of those that nobody else is taking: the lock stands at the `/`.
+/// A statement that takes one row of those that nobody else is taking. `{…}` is for PostgreSQL alone: its lock stands
+/// there, and what else several engines go by.
 macro_rules! skip_locked {
-    ($before:literal / $after:literal) => {
-        $crate::store::sql::skip_locked!($before / "" / $after)
-    };
-    ($before:literal / $of:literal / $after:literal) => {
+    ($($both:literal $({$postgres:literal})?)+) => {
         $crate::store::sql::Text {
-            sqlite: concat!($before, $after),
-            postgres: concat!($before, " FOR UPDATE ", $of, " SKIP LOCKED", $after),
+            sqlite: concat!($($both),+),
+            postgres: concat!($($both, $($postgres,)?)+),
         }
     };
 }
