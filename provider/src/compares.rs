@@ -94,7 +94,10 @@ impl Compares {
             self.waiting().push(Waiting {
                 id: id.to_owned(),
                 secrets: json!(candidates),
-                bytes: candidates.iter().map(|(field, secret)| field.len() + secret.len()).sum(),
+                bytes: candidates
+                    .iter()
+                    .map(|(field, secret)| field.len() + secret.len())
+                    .sum(),
                 answer: sender,
             });
             loop {

@@ -311,7 +311,10 @@ const REFERRED: [(&str, &str); 4] = [
     ("ZOOM_LOG_REF_ZOOM_CLIENT_SECRET", "zoom-secret-one"),
     ("ZOOM_LOG_REF_HOOK_TOKEN", "hook-token"),
     ("ZOOM_LOG_REF_HOOK_TOKEN_ONE", "hook-token-one"),
-    ("ZOOM_LOG_REF_SIGNING_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    (
+        "ZOOM_LOG_REF_SIGNING_SECRET",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ),
 ];
 
 /// What their names begin with.

@@ -53,6 +53,6 @@ pub use token::{
     ExchangeRequest, ExchangedToken, Identity, NewToken, RenewRequest, Scope, TokenRequest, TokenView,
 };
 pub use view::{
-    CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem, EngineView, Items,
-    MOST_COMPARED, SourceTrial, View,
+    CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem,
+    EngineView, Items, MOST_COMPARED, SourceTrial, View,
 };

@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use engine_api::{
-    Code, CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem, Items,
-    MOST_COMPARED, Secret, View,
+    Code, CompareAllRequest, CompareAllResult, CompareItem, CompareRequest, CompareResult, ComparedItem,
+    Items, MOST_COMPARED, Secret, View,
 };
 use serde::Deserialize;
 

@@ -8,8 +8,9 @@ use axum::{
 };
 use engine_api::{
     AlarmChannelSpec, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareAllRequest,
-    CompareAllResult, CompareRequest, CompareResult, DeadLetterView, DestinationSpec, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
-    ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus, SourceTrial, View,
+    CompareAllResult, CompareRequest, CompareResult, DeadLetterView, DestinationSpec, DestinationStatus,
+    EngineView, FeedTrouble, Items, Kind, ReplayRequest, ReplayResult, Scope, SourceSpec, SourceStatus,
+    SourceTrial, View,
 };
 use schemars::JsonSchema;
 

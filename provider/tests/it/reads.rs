@@ -32,6 +32,10 @@ fn multiply(engine: &Engine, terraform: &Terraform, count: usize) {
         instance["index_key"] = json!(number);
         instance["attributes"]["id"] = json!(id);
         instance["attributes"]["name"] = json!(name);
+        // Where this version keeps one.
+        if let Some(identity) = instance.get_mut("identity") {
+            identity["id"] = json!(id);
+        }
         instances.push(instance);
         let mut stored = stored.clone();
         stored.spec["name"] = json!(name);
@@ -55,7 +59,11 @@ fn a_thousand_sources_are_refreshed_with_a_handful_of_requests() {
     terraform.plan().code(0);
     let asked = engine.requests();
     // Three short stretches and all sources in two pages, beside what a run asks anyway.
-    assert!(asked.len() <= OF_THE_RUN + 6, "{} requests: {asked:#?}", asked.len());
+    assert!(
+        asked.len() <= OF_THE_RUN + 6,
+        "{} requests: {asked:#?}",
+        asked.len()
+    );
     assert!(
         asked.iter().all(|request| request.starts_with("GET ")),
         "{asked:#?}"
@@ -123,9 +131,18 @@ fn the_secrets_of_many_sources_are_compared_together() {
     };
     change(&ids[61]);
     change(&ids[217]);
-    terraform.plan().code(2).says("0 to add, 2 to change, 0 to destroy");
+    terraform
+        .plan()
+        .code(2)
+        .says("0 to add, 2 to change, 0 to destroy");
     terraform.apply().code(0);
-    assert!(engine.catalog().objects.values().all(|stored| stored.secrets["client_secret"] == "secret-marker-one"));
+    assert!(
+        engine
+            .catalog()
+            .objects
+            .values()
+            .all(|stored| stored.secrets["client_secret"] == "secret-marker-one")
+    );
     terraform.plan().code(0);
 
     // What an engine cannot take at once is asked in parts.
@@ -164,6 +181,6 @@ fn of_many_sources_only_the_one_that_is_gone_fails() {
     // Without a refresh nobody notices that one is gone until its secret is compared.
     engine.catalog().objects.remove(&gone);
     let plan = ["plan", "-no-color", "-detailed-exitcode", "-refresh=false"];
-    let outcome = terraform.run(&plan).code(1).says("compare the secrets of");
+    let outcome = terraform.run(&plan).code(1).says("There is no such object.");
     assert_eq!(outcome.text.matches("Error:").count(), 1, "{}", outcome.text);
 }

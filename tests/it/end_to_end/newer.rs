@@ -13,7 +13,9 @@ use super::{ACCOUNT, Applied, CHANNEL, HOOK, LAKE, LATE, PROVIDER, SOURCE, Stage
 
 /// Returns a text without the frame and the line breaks of a diagnostic.
 fn flat(text: &str) -> String {
-    let words = text.split_whitespace().filter(|word| !matches!(*word, "│" | "╷" | "╵"));
+    let words = text
+        .split_whitespace()
+        .filter(|word| !matches!(*word, "│" | "╷" | "╵"));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -36,11 +38,18 @@ async fn a_secret_in_the_configuration_needs_write_only_attributes_and_a_referen
             "With this version, set `client_secret_ref` instead.",
             "on main.tf line",
         ] {
-            assert!(flat(&ran.all()).contains(words), "`{words}` is missing in {}", ran.all());
+            assert!(
+                flat(&ran.all()).contains(words),
+                "`{words}` is missing in {}",
+                ran.all()
+            );
         }
     }
     let reference = e2e::engine::reference("zoom_client_secret");
-    terraform.write("main.tf", &source(&format!("client_secret_ref = \"{reference}\"")));
+    terraform.write(
+        "main.tf",
+        &source(&format!("client_secret_ref = \"{reference}\"")),
+    );
     terraform.apply().await;
     terraform.assert_settled().await;
     terraform.destroy().await;
@@ -56,7 +65,8 @@ async fn an_import_by_identity_names_the_engine_and_leaves_an_empty_plan() {
     for address in [LAKE, HOOK, CHANNEL, SOURCE] {
         let before = applied.terraform.attributes(address).await;
         let (id, engine) = (&before["id"], &before["engine_id"]);
-        blocks += &format!("import {{\n  to = {address}\n  identity = {{ id = {id}, engine_id = {engine} }}\n}}\n");
+        blocks +=
+            &format!("import {{\n  to = {address}\n  identity = {{ id = {id}, engine_id = {engine} }}\n}}\n");
         applied.terraform.must(&["state", "rm", address]).await;
     }
     // Another engine has other objects: nothing of it is imported here.
@@ -68,7 +78,11 @@ async fn an_import_by_identity_names_the_engine_and_leaves_an_empty_plan() {
 
     applied.terraform.write("import.tf", &blocks);
     let ran = applied.terraform.apply().await;
-    assert!(ran.stdout.contains("4 imported, 0 added, 0 changed, 0 destroyed"), "{}", ran.all());
+    assert!(
+        ran.stdout.contains("4 imported, 0 added, 0 changed, 0 destroyed"),
+        "{}",
+        ran.all()
+    );
     applied.terraform.assert_settled().await;
 }
 
@@ -80,26 +94,39 @@ async fn a_query_finds_what_exists_and_its_configuration_imports_to_an_empty_pla
     let stage = super::query::made_by_hand().await;
     let terraform = stage.terraform();
     terraform.write("provider.tf", PROVIDER);
-    let kinds = ["zoom_log_destination", "zoom_log_alarm_channel", "zoom_log_source"];
+    let kinds = [
+        "zoom_log_destination",
+        "zoom_log_alarm_channel",
+        "zoom_log_source",
+    ];
     let lists = kinds.map(|kind| format!("list \"{kind}\" \"all\" {{\n  provider = zoom\n}}\n"));
     terraform.write("find.tfquery.hcl", &lists.concat());
-    let found = terraform.must(&["query", "-no-color", "-generate-config-out=found.tf"]).await;
+    let found = terraform
+        .must(&["query", "-no-color", "-generate-config-out=found.tf"])
+        .await;
     for name in ["lake", "siem", "oncall", "corp-eu", "corp-us"] {
-        assert!(found.stdout.contains(name), "{name} is not found:\n{}", found.all());
+        assert!(
+            found.stdout.contains(name),
+            "{name} is not found:\n{}",
+            found.all()
+        );
     }
     let text = fs::read_to_string(terraform.path("found.tf")).unwrap();
     assert_eq!(text.matches("\nimport {").count(), 5, "{text}");
     assert!(!text.contains("marker"), "a secret in {text}");
     let applied = terraform.apply().await;
     assert!(
-        applied.stdout.contains("5 imported, 0 added, 0 changed, 0 destroyed"),
+        applied
+            .stdout
+            .contains("5 imported, 0 added, 0 changed, 0 destroyed"),
         "{}\n{text}",
         applied.all()
     );
     terraform.assert_settled().await;
 
     // A filter leaves out the rest.
-    let filtered = "list \"zoom_log_source\" \"some\" {\n  provider = zoom\n  config {\n    enabled = false\n  }\n}\n";
+    let filtered =
+        "list \"zoom_log_source\" \"some\" {\n  provider = zoom\n  config {\n    enabled = false\n  }\n}\n";
     terraform.write("find.tfquery.hcl", filtered);
     let found = terraform.must(&["query", "-no-color"]).await;
     assert!(
@@ -123,7 +150,11 @@ async fn actions_are_invoked_alone_and_by_a_change() {
     terraform.variable("source_id", &source);
     for action in ["poll", "check", "backfill"] {
         terraform.copy(&format!("examples/actions/zoom_log_source_{action}"));
-        fs::rename(terraform.path("action.tf"), terraform.path(&format!("{action}.tf"))).unwrap();
+        fs::rename(
+            terraform.path("action.tf"),
+            terraform.path(&format!("{action}.tf")),
+        )
+        .unwrap();
     }
     // Each example declares the variable; together they need it once.
     for action in ["check", "backfill"] {
@@ -135,14 +166,20 @@ async fn actions_are_invoked_alone_and_by_a_change() {
     stage.show(20, 3_600);
     let invoke = async |action: &str| {
         let argument = format!("-invoke=action.zoom_log_source_{action}");
-        terraform.must(&["apply", "-auto-approve", "-no-color", &argument]).await
+        terraform
+            .must(&["apply", "-auto-approve", "-no-color", &argument])
+            .await
     };
     let ran = invoke("poll.now").await;
     assert!(ran.stdout.contains(&source), "{}", ran.all());
     let collected = delivered::exactly(&stage.sim, ACCOUNT, &lake, LATE);
     assert!(!stage.while_polling(&source, collected).await.is_empty());
     let ran = invoke("check.access").await;
-    assert!(ran.stdout.contains("operation") && ran.stdout.contains("activity"), "{}", ran.all());
+    assert!(
+        ran.stdout.contains("operation") && ran.stdout.contains("activity"),
+        "{}",
+        ran.all()
+    );
     let ran = invoke("backfill.last_month").await;
     assert!(flat(&ran.stdout).contains("backfill"), "{}", ran.all());
 
@@ -165,6 +202,9 @@ resource "terraform_data" "release" {
         ran.all()
     );
     // An action leaves nothing in the state.
-    assert_eq!(terraform.attributes("action.zoom_log_source_check.access").await, Value::Null);
+    assert_eq!(
+        terraform.attributes("action.zoom_log_source_check.access").await,
+        Value::Null
+    );
     terraform.assert_settled().await;
 }

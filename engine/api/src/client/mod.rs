@@ -28,9 +28,9 @@ use serde_json::Value;
 
 pub use self::error::Error;
 use crate::{
-    BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareAllResult, CompareResult,
-    ComparedItem, DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind, Problem, ReplayRequest,
-    ReplayResult, Secret, SourceStatus, Spec, View,
+    BackfillId, BackfillRequest, BackfillView, ChannelStatus, CheckReport, Code, CompareAllResult,
+    CompareResult, ComparedItem, DeadLetterView, DestinationStatus, EngineView, FeedTrouble, Items, Kind,
+    Problem, ReplayRequest, ReplayResult, Secret, SourceStatus, Spec, View,
 };
 
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.

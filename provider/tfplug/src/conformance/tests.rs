@@ -124,10 +124,19 @@ fn every_lie_is_found() {
     check(Lie::CountsItsCalls, "X2: : the same arguments");
     check(Lie::TakesOverAnother, "MoveResourceState");
     for (lie, expected) in [
-        (Lie::LosesWhatItMadeHalf, "X6: : a creation that failed half way returned no state"),
-        (Lie::SaysMadeWhatIsNot, "X6: : what a change that failed half way returned is not there"),
+        (
+            Lie::LosesWhatItMadeHalf,
+            "X6: : a creation that failed half way returned no state",
+        ),
+        (
+            Lie::SaysMadeWhatIsNot,
+            "X6: : what a change that failed half way returned is not there",
+        ),
     ] {
         let found = live_failing(&schema, &steps, lie, 2);
-        assert!(found.iter().any(|finding| finding.contains(expected)), "{found:#?}");
+        assert!(
+            found.iter().any(|finding| finding.contains(expected)),
+            "{found:#?}"
+        );
     }
 }

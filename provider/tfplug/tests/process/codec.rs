@@ -64,13 +64,19 @@ fn is_bounded(value: &Value, ty: &Type, bytes: &[u8]) {
     // attributes are the type's.
     let most = (bytes.len() + 1) * width(ty);
     assert!(values <= most, "{values} values of {} bytes", bytes.len());
-    assert!(text <= bytes.len() + most * 8, "{text} bytes of text of {} bytes", bytes.len());
+    assert!(
+        text <= bytes.len() + most * 8,
+        "{text} bytes of text of {} bytes",
+        bytes.len()
+    );
 }
 
 /// Target: any bytes as msgpack.
 fn msgpack(input: &[u8]) {
     let Some((ty, bytes)) = split(input) else { return };
-    let Ok(value) = Value::from_msgpack(bytes, &ty) else { return };
+    let Ok(value) = Value::from_msgpack(bytes, &ty) else {
+        return;
+    };
     assert!(value.conforms(&ty).is_ok());
     is_bounded(&value, &ty, bytes);
     let written = value.to_msgpack(&ty).unwrap();
@@ -164,7 +170,10 @@ fn cases() -> u32 {
 
 /// Bytes of which many mean something to the codecs.
 fn any_input() -> impl Strategy<Value = Vec<u8>> {
-    let telling = prop::sample::select(b"\x00\x80\x81\x90\x91\x92\xa1\xc0\xc2\xc3\xc4\xc7\xcb\xcf\xd4\xd9\xdc\xde\xff[]{}\",:01.e-tfn\\u".to_vec());
+    let telling = prop::sample::select(
+        b"\x00\x80\x81\x90\x91\x92\xa1\xc0\xc2\xc3\xc4\xc7\xcb\xcf\xd4\xd9\xdc\xde\xff[]{}\",:01.e-tfn\\u"
+            .to_vec(),
+    );
     (any::<u8>(), vec(prop_oneof![telling, any::<u8>()], 0..200)).prop_map(|(first, mut rest)| {
         rest.insert(0, first);
         rest

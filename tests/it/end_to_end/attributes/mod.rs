@@ -145,7 +145,13 @@ fn differing(change: &Change) -> BTreeSet<String> {
 /// Puts references in the place of secrets, for a Terraform that has no write-only attributes.
 fn refer(members: &mut Value) {
     let Value::Object(members) = members else { return };
-    for name in ["client_secret", "password", "value", "bearer_token", "signing_secret"] {
+    for name in [
+        "client_secret",
+        "password",
+        "value",
+        "bearer_token",
+        "signing_secret",
+    ] {
         if members.remove(name).is_some_and(|secret| secret.is_string()) {
             members.insert(format!("{name}_ref"), reference("zoom_client_secret").into());
         }

@@ -51,7 +51,9 @@ impl Signature {
         for parameter in function.parameters.iter().chain(&function.variadic_parameter) {
             let name = &parameter.name;
             let begins = name.starts_with(|first: char| first.is_alphabetic() || first == '_');
-            let goes_on = name.chars().all(|next| next.is_alphanumeric() || next == '_' || next == '-');
+            let goes_on = name
+                .chars()
+                .all(|next| next.is_alphanumeric() || next == '_' || next == '-');
             if !begins || !goes_on || !names.insert(name) {
                 let sentence = format!("`{name}` is no name, or not the only one, of a parameter");
                 broken.push(Violation::new("S11", &Path::root(), sentence));
@@ -88,7 +90,11 @@ where
             && answer.functions != functions
         {
             let sentence = "it names other functions than the schema";
-            self.find("provider", "GetFunctions", [Violation::new("S11", &Path::root(), sentence)]);
+            self.find(
+                "provider",
+                "GetFunctions",
+                [Violation::new("S11", &Path::root(), sentence)],
+            );
         }
         for (name, function) in functions.into_iter().collect::<BTreeMap<_, _>>() {
             match Signature::read(&function) {
@@ -122,7 +128,10 @@ where
         let result = match (&answer.result, &answer.error) {
             (_, Some(error)) => {
                 let given = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
-                if error.function_argument.is_some_and(|position| !(0..given).contains(&position)) {
+                if error
+                    .function_argument
+                    .is_some_and(|position| !(0..given).contains(&position))
+                {
                     broken.push(("X9", "the error names an argument that was not given"));
                 }
                 Some(Err(error.text.clone()))
@@ -139,7 +148,9 @@ where
                 }
             }
         };
-        let broken = broken.into_iter().map(|(rule, sentence)| Violation::new(rule, &Path::root(), sentence));
+        let broken = broken
+            .into_iter()
+            .map(|(rule, sentence)| Violation::new(rule, &Path::root(), sentence));
         self.find(name, "CallFunction", broken);
         result
     }

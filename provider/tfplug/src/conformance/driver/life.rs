@@ -107,7 +107,12 @@ where
                 return Some(());
             }
         }
-        self.same("ApplyResourceChange", "X6", false, "the change fails however often it is made");
+        self.same(
+            "ApplyResourceChange",
+            "X6",
+            false,
+            "the change fails however often it is made",
+        );
         None
     }
 
@@ -211,7 +216,11 @@ where
             private: answer.private,
             identity: answer.new_identity,
         };
-        Some(if failed { Applied::Failed(left) } else { Applied::Done(left) })
+        Some(if failed {
+            Applied::Failed(left)
+        } else {
+            Applied::Done(left)
+        })
     }
 
     /// Goes on after a change that failed half way: what the provider says exists does, and a creation that left

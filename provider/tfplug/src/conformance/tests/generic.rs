@@ -19,9 +19,9 @@ use crate::{
     private::Key,
     provider::{ConfigureRequest, Context, Provider},
     resource::{
-        CreateRequest, DeleteRequest, MoveRequest, PlanRequest, PlanResponse, ReadRequest, Resource, ResourceWithIdentity,
-        ResourceWithImportByIdentity, ResourceWithModifyPlan, ResourceWithMove, ResourceWithUpgrade, StateResponse,
-        UpdateRequest, UpgradeRequest,
+        CreateRequest, DeleteRequest, MoveRequest, PlanRequest, PlanResponse, ReadRequest, Resource,
+        ResourceWithIdentity, ResourceWithImportByIdentity, ResourceWithModifyPlan, ResourceWithMove,
+        ResourceWithUpgrade, StateResponse, UpdateRequest, UpgradeRequest,
     },
     schema::{Attribute, Kind, Nesting, Schema},
     value::{Dynamic, Number, Type, Value},
@@ -168,7 +168,11 @@ impl Function for Echo {
                 value: count.to_string().into(),
             }));
         }
-        Ok(arguments.others.into_iter().next_back().unwrap_or(arguments.first))
+        Ok(arguments
+            .others
+            .into_iter()
+            .next_back()
+            .unwrap_or(arguments.first))
     }
 }
 
