@@ -1,6 +1,6 @@
 # The commands of this project. Everything they need is checked first, and said clearly where it is missing.
 
-.PHONY: demo test test-matrix sim bench docs dist deny need help
+.PHONY: demo test test-matrix sim bench docs dist deny fuzz fuzz-api need help
 
 help:
 	@echo "make demo   run the main job end to end: simulator, engine, terraform"
@@ -11,6 +11,8 @@ help:
 	@echo "make docs   write the registry pages anew from the schema"
 	@echo "make dist   pack the provider for release and for filesystem mirrors into dist/; signed with GPG_FINGERPRINT"
 	@echo "make deny   check licences, sources and duplicates of dependencies"
+	@echo "make fuzz   throw bytes at every parser; SECONDS=600 for each, TARGET=zoom_report for one, SEED=7 for the same again"
+	@echo "make fuzz-api  throw requests at a real engine with schemathesis (needs PyPI); EXAMPLES=1000 for each operation"
 
 need:
 	@.ci/need
@@ -46,3 +48,11 @@ dist: need
 deny:
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --config .deny.toml check bans licenses sources
+
+fuzz:
+	cargo build --locked --release -p e2e --bin fuzz
+	@target_dir=$$(.ci/target-dir); "$$target_dir/release/fuzz"
+
+fuzz-api:
+	cargo build --locked -p zoom-log-engine --bins
+	@.ci/fuzz-api

@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`database`] (where the store is), [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
@@ -19,14 +19,18 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod credential;
+pub mod database;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
+pub mod health;
 pub mod http;
 pub mod intake;
 pub mod labels;
 pub mod model;
 pub mod retry;
+pub mod rotation;
+pub mod service;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
@@ -48,19 +52,21 @@ use tracing::{info, warn};
 
 use crate::{
     alarm::{AlarmWorker, NoticeOptions, NoticeWorker},
-    api::{Api, Limits, Parts},
+    api::{Api, Entrance, Limits, Parts},
     clock::Clock,
-    config::Config,
+    config::{Config, MasterKey},
     credential::{Credentials, RenewalWorker},
+    database::Database,
     delivery::{DeliveryWorker, RetentionWorker},
     destination::{Kinds, Webhooks},
     http::Http,
     intake::{Gates, Intake},
     retry::Backoff,
+    service::Manager,
     store::Store,
     supervisor::Supervisor,
     telemetry::Telemetry,
-    vault::{Held, Vault},
+    vault::{KeyFrom, Vault},
     worker::{Wakes, Worker},
     zoom::{Place, Places, Zoom},
 };
@@ -100,9 +106,15 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("{}", .0.chain())]
     Store(#[from] store::Error),
-    /// The key or the token cannot be had.
+    /// The token cannot be had.
     #[error("{0}")]
     Vault(#[from] vault::Error),
+    /// The master key cannot be had.
+    #[error("{0}")]
+    MasterKey(#[from] rotation::Error),
+    /// The certificate of the API cannot be used.
+    #[error("the API cannot be served over TLS: {0}")]
+    Tls(String),
     /// The outbound client cannot be built.
     #[error("{0}")]
     Http(#[from] http::Error),
@@ -123,12 +135,13 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     config.crash_at.into_iter().for_each(crash::arm);
     telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
-    let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
+    let store = Store::at(&config.store.database, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
-    let vault = open_vault(&config, &store).await?;
+    let vault = rotation::open_vault(vault_options(&config), &store).await?;
     let key_created = vault.key_created();
     let token = vault::admin_token(&config.auth.admin_token_file)?;
     let http = Http::new(http_options(&config), clock.clone())?;
+    let entrance = Entrance::new(&config.server).map_err(StartError::Tls)?;
     let listener = listen(&config).await?;
     let url = public_url(&config, &listener);
     let zoom = Zoom::new(
@@ -182,7 +195,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         telemetry,
         wakes,
     } = parts;
-    let beats = supervisor.beats();
+    let (beats, watched_beats, watched) = (supervisor.beats(), supervisor.beats(), clock.clone());
     let api = Api::new(Parts {
         store: store.clone(),
         vault,
@@ -197,10 +210,17 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
         wake: Arc::new(move || wakes.wake()),
         stalled: Arc::new(move || beats.stalled()),
     });
-    supervisor.spawn(api::serve(listener, api, stop.clone()));
+    supervisor.spawn(api::serve(listener, api, entrance, stop.clone()));
     announce(&config, &url, key_created, token.created);
+    let manager = Manager::find(&config.service);
+    manager.ready(&format!("serving {url}"));
 
-    stop.cancelled().await;
+    // Until the engine is to stop: while it ends, the manager has another limit.
+    tokio::join!(
+        manager.watch(&watched, &stop, || watched_beats.stalled()),
+        stop.cancelled()
+    );
+    manager.stopping();
     info!("stopping: work in hand ends, nothing new begins");
     // The API keeps the deadline itself; whoever is still there a moment later is left behind.
     supervisor
@@ -209,6 +229,48 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     store.close().await;
     info!("stopped");
     Ok(())
+}
+
+/// Replaces the master key, or finishes what an earlier call began; engines may run on the same store.
+///
+/// # Errors
+///
+/// [`StartError`]; both keys are needed until a later call ends well.
+pub async fn rotate_key(config: &Config, out: &mut (dyn io::Write + Send)) -> Result<(), StartError> {
+    #[cfg(feature = "crash-points")]
+    config.crash_at.into_iter().for_each(crash::arm);
+    let (store, vault) = open_to_rotate(config).await?;
+    rotation::rotate(&store, &vault, out).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Says which master keys there are, and how many secrets need each.
+///
+/// # Errors
+///
+/// [`StartError`].
+pub async fn key_status(config: &Config, out: &mut (dyn io::Write + Send)) -> Result<(), StartError> {
+    let (store, vault) = open_to_rotate(config).await?;
+    rotation::status(&store, &vault, out).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// A store that was used before, and its vault: nothing is made here.
+async fn open_to_rotate(config: &Config) -> Result<(Store, Vault), StartError> {
+    let unused = || StartError::MasterKey(rotation::Error::Unused);
+    if let Database::Sqlite(file) = &config.store.database
+        && !file.exists()
+    {
+        return Err(unused());
+    }
+    let store = Store::at(&config.store.database, Clock::ahead(config.clock_ahead)).await?;
+    if store.key_state().await?.is_none() {
+        return Err(unused());
+    }
+    let vault = rotation::open_vault(vault_options(config), &store).await?;
+    Ok((store, vault))
 }
 
 /// The doors that workers and the API share.
@@ -309,7 +371,7 @@ fn announce(config: &Config, url: &str, key_created: bool, token_created: bool) 
         "zoom-log-engine {}\n  data         {}\n  vault key    {} ({})\n  admin token  {} ({})\n  listening on {url}\n",
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display(),
-        config.vault.key_file.display(),
+        key_from(config).place(),
         made(key_created),
         config.auth.admin_token_file.display(),
         made(token_created),
@@ -331,25 +393,32 @@ fn make_data_dir(config: &Config) -> Result<(), StartError> {
         })
 }
 
-/// Opens the vault under the key that the store was sealed with; the first start decides which that is.
-async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
-    let options = vault::Options {
-        key_file: config.vault.key_file.clone(),
+fn vault_options(config: &Config) -> vault::Options {
+    vault::Options {
+        key: key_from(config),
         ref_dirs: config.vault.ref_dirs.clone(),
         ref_env_prefixes: config.vault.ref_env_prefixes.clone(),
-    };
-    let check = store
-        .key_check()
-        .await?
-        .map(|check| String::from_utf8_lossy(&check).into_owned());
-    let vault = Vault::load(options, check.as_deref().map_or(Held::Nothing, Held::SealedUnder))?;
-    store.keep_key_check(vault.key_check().as_bytes()).await?;
-    Ok(vault)
+    }
+}
+
+fn key_from(config: &Config) -> KeyFrom {
+    match config.vault.key.clone() {
+        MasterKey::File(path) => KeyFrom::File(path),
+        MasterKey::Provided(path) => KeyFrom::Provided(path),
+        MasterKey::Variable { name, value } => KeyFrom::Text {
+            place: format!("the variable `{name}`"),
+            text: value,
+        },
+    }
 }
 
 fn http_options(config: &Config) -> http::Options {
     http::Options {
-        allow_private_addresses: config.egress.allow_private_addresses,
+        egress: http::Rule {
+            private: config.egress.allow_private_addresses,
+            networks: config.egress.allow_networks.clone(),
+            hosts: config.egress.allow_hosts.clone(),
+        },
         authorities: config.egress.authorities.clone(),
         ..http::Options::default()
     }
@@ -380,12 +449,17 @@ async fn listen(config: &Config) -> Result<TcpListener, StartError> {
 }
 
 fn public_url(config: &Config, listener: &TcpListener) -> String {
+    let scheme = if config.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let own = || listener.local_addr().unwrap_or(config.server.listen);
     let url = config
         .server
         .public_url
         .as_ref()
-        .map_or_else(|| format!("http://{}", own()), ToString::to_string);
+        .map_or_else(|| format!("{scheme}://{}", own()), ToString::to_string);
     url.trim_end_matches('/').to_owned()
 }
 

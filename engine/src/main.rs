@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -14,9 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
     config::{Config, Invalid, Labels, LogFormat},
+    database::Database,
+    health,
     labels::{self, Output, Stored},
     store::samples::Sample,
     telemetry::log::{self, Format},
+    vault,
 };
 
 /// Collects Zoom's operation and activity logs exactly, delivers them, and raises an alarm when they stop.
@@ -41,9 +44,42 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Asks the engine on this machine how it is, and exits with 1 where it does not work. For container runtimes.
+    Health {
+        /// The configuration file (TOML), as for `serve`.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Asks only whether it lives, not whether it can work.
+        #[arg(long)]
+        live: bool,
+    },
+    /// Makes and replaces the master key that seals secrets.
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(KeyCommand),
     /// Shows the label rules, and what they make of rows.
     #[command(subcommand, arg_required_else_help = true)]
     Labels(LabelsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Prints a new master key, for where the engine cannot write one itself.
+    Generate,
+    /// Replaces the master key while engines go on, and says when the former one may be thrown away.
+    ///
+    /// A key file gets the new key beside the old one. Where the key is in a variable or a credential, put both there
+    /// first, and let every engine have both. What broke off goes on when this is run again.
+    Rotate {
+        /// The configuration file (TOML), as for `serve`.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Shows the master keys at hand, and how many secrets need each.
+    Status {
+        /// The configuration file (TOML), as for `serve`.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +159,8 @@ fn main() -> ExitCode {
             ),
             Err(invalid) => failed(&invalid),
         },
+        Command::Health { config, live } => health(config.as_deref(), live),
+        Command::Key(command) => key(&command),
         Command::Labels(LabelsCommand::Rules { rules }) => match labeller(&rules) {
             Ok(labeller) => ended(labels::write_rules(&labeller, &mut io::stdout().lock())),
             Err(invalid) => failed(&invalid),
@@ -131,6 +169,53 @@ fn main() -> ExitCode {
             Ok(labeller) => test_labels(&labeller, arguments),
             Err(invalid) => failed(&invalid),
         },
+    }
+}
+
+fn health(config: Option<&Path>, live: bool) -> ExitCode {
+    let config = match Config::load(config) {
+        Ok(config) => config,
+        Err(invalid) => return failed(&invalid),
+    };
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => match runtime.block_on(health::ask(&config, live)) {
+            Ok(()) => said(writeln!(io::stdout(), "ok"), ExitCode::SUCCESS),
+            Err(why) => failed(&why),
+        },
+        Err(error) => failed(&format!("cannot start: {error}")),
+    }
+}
+
+fn key(command: &KeyCommand) -> ExitCode {
+    let (config, rotate) = match command {
+        KeyCommand::Generate => {
+            return match vault::generate_key() {
+                Ok(key) => said(writeln!(io::stdout(), "{}", key.expose()), ExitCode::SUCCESS),
+                Err(error) => failed(&error),
+            };
+        }
+        KeyCommand::Rotate { config } => (config, true),
+        KeyCommand::Status { config } => (config, false),
+    };
+    let config = match Config::load(config.as_deref()) {
+        Ok(config) => config,
+        Err(invalid) => return failed(&invalid),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("cannot start: {error}")),
+    };
+    let mut out = io::stdout();
+    let done = runtime.block_on(async {
+        if rotate {
+            zoom_log_engine::rotate_key(&config, &mut out).await
+        } else {
+            zoom_log_engine::key_status(&config, &mut out).await
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 
@@ -166,16 +251,16 @@ fn test_labels(labeller: &Labeller, arguments: TestArguments) -> ExitCode {
             &mut out,
         ));
     }
-    let file = match arguments.store {
-        Some(file) => file,
+    let database = match arguments.store {
+        Some(file) => Database::Sqlite(file),
         None => match Config::load(arguments.rules.config.as_deref()) {
-            Ok(config) => config.store.sqlite_file,
+            Ok(config) => config.store.database,
             Err(invalid) => return failed(&invalid),
         },
     };
     let default = arguments.since.is_none().then_some(1_000);
     let stored = Stored {
-        file,
+        database,
         source: arguments.source,
         log_type: arguments.log_type,
         sample: Sample {

@@ -82,9 +82,9 @@ impl Provider for Zoom {
         let Settings {
             url,
             credential,
-            authorities,
+            trust,
         } = settings;
-        match Client::with_authorities(&url, Secret::default(), &agent, &authorities) {
+        match Client::with_trust(&url, Secret::default(), &agent, &trust) {
             Ok(client) => {
                 let token = match credential {
                     Credential::Token(token) => token,
@@ -101,7 +101,7 @@ impl Provider for Zoom {
             Err(error) => {
                 diagnostics.error(
                     "The engine cannot be connected to",
-                    format!("Neither request was sent nor answer awaited: {error}. Check `engine_url` and `engine_ca_file`."),
+                    format!("Neither request was sent nor answer awaited: {error}. Check `engine_url`, `engine_ca_file` and `engine_client_certificate_file`."),
                 );
                 None
             }

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, fs, sync::Arc};
 
-use engine_api::Secret;
+use engine_api::{Secret, client::Trust};
 use tfplug::{
     diagnostics::Diagnostics,
     schema::{Attribute, one_of},
@@ -57,6 +57,15 @@ const CA_FILE: Setting = Setting {
            system.",
 };
 
+const CLIENT_FILE: Setting = Setting {
+    attribute: "engine_client_certificate_file",
+    variable: "ZOOM_LOG_ENGINE_CLIENT_CERTIFICATE_FILE",
+    sensitive: false,
+    words: &[],
+    text: "A file with a certificate and its key, in PEM, for an engine that asks for one beside the token \
+           (`server.tls.client_ca_file`).",
+};
+
 const IDENTITY: Setting = Setting {
     attribute: "identity",
     variable: "ZOOM_LOG_ENGINE_IDENTITY",
@@ -92,8 +101,16 @@ const SCOPE: Setting = Setting {
     text: "What the token that is got for `identity` has to be good for. Default: as much as the engine's rules give.",
 };
 
-const ALL: [Setting; 8] = [
-    URL, TOKEN, TOKEN_FILE, CA_FILE, IDENTITY, AUDIENCE, VARIABLE, SCOPE,
+const ALL: [Setting; 9] = [
+    URL,
+    TOKEN,
+    TOKEN_FILE,
+    CA_FILE,
+    CLIENT_FILE,
+    IDENTITY,
+    AUDIENCE,
+    VARIABLE,
+    SCOPE,
 ];
 
 /// The settings without which no engine can be spoken to, as a part of a sentence.
@@ -140,8 +157,8 @@ pub struct Settings {
     pub url: String,
     /// How to come by a token for it.
     pub credential: Credential,
-    /// Further certificate authorities, in PEM; empty for none.
-    pub authorities: Vec<u8>,
+    /// Whom to trust, and as whom to come.
+    pub trust: Trust,
 }
 
 /// Returns the attributes of the provider's configuration.
@@ -223,16 +240,20 @@ pub fn read(environment: &Environment, config: &Value, diagnostics: &mut Diagnos
             None
         }
     };
-    let authorities = match either(CA_FILE) {
-        Set::Text(path) => Some(authorities_in(&path, diagnostics)),
+    let mut pem = |setting| match either(setting) {
+        Set::Text(path) => Some(pem_in(setting, &path, diagnostics)),
         Set::No => Some(Vec::new()),
         Set::Unknown => None,
     };
-    match (url, credential, authorities) {
-        (Set::Text(url), Some(credential), Some(authorities)) => Some(Settings {
+    let (authorities, identity) = (pem(CA_FILE), pem(CLIENT_FILE));
+    match (url, credential, authorities, identity) {
+        (Set::Text(url), Some(credential), Some(authorities), Some(identity)) => Some(Settings {
             url,
             credential,
-            authorities,
+            trust: Trust {
+                authorities,
+                identity,
+            },
         }),
         _ => None,
     }
@@ -287,7 +308,7 @@ fn token_in(path: &str, diagnostics: &mut Diagnostics) -> String {
     String::new()
 }
 
-fn authorities_in(path: &str, diagnostics: &mut Diagnostics) -> Vec<u8> {
+fn pem_in(setting: Setting, path: &str, diagnostics: &mut Diagnostics) -> Vec<u8> {
     let why = match fs::read(path) {
         Ok(text)
             if text
@@ -300,11 +321,11 @@ fn authorities_in(path: &str, diagnostics: &mut Diagnostics) -> Vec<u8> {
         Err(error) => error.to_string(),
     };
     diagnostics.attribute_error(
-        CA_FILE.attribute,
-        "The certificate authorities cannot be read",
+        setting.attribute,
+        "A file with certificates cannot be read",
         format!(
             "The file `{path}` cannot be used: {why}. It is named by `{}`, or by `{}` in the environment.",
-            CA_FILE.attribute, CA_FILE.variable
+            setting.attribute, setting.variable
         ),
     );
     Vec::new()
@@ -404,6 +425,11 @@ mod tests {
             ("engine_token_file", empty.as_str(), "it is empty"),
             ("engine_token_file", "/nowhere/token", "No such file"),
             ("engine_ca_file", here.as_str(), "no certificate in PEM"),
+            (
+                "engine_client_certificate_file",
+                here.as_str(),
+                "no certificate in PEM",
+            ),
         ] {
             let token = [url, text];
             let error = settings(&[(name, path.into())], &token).unwrap_err();

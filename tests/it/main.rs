@@ -5,6 +5,7 @@
 mod bench;
 mod cases;
 mod end_to_end;
+mod fuzz;
 mod harness;
 mod pages;
 mod receiver;

@@ -8,7 +8,7 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_LINE: usize = 140;
 
 /// The pure modules, which every other may use.
-const PURE: &[&str] = &["model", "retry", "invariant", "crash"];
+const PURE: &[&str] = &["model", "retry", "invariant", "crash", "database"];
 
 /// The module table of the design: each module of the engine, and whom it may import beside the pure ones.
 const MODULES: &[(&str, &[&str])] = &[
@@ -16,6 +16,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("invariant", &[]),
     ("crash", &[]),
+    ("database", &[]),
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -25,11 +26,21 @@ const MODULES: &[(&str, &[&str])] = &[
     ("zoom", &["http", "clock", "telemetry"]),
     ("encode", &["http", "clock", "telemetry"]),
     ("destination", &["encode", "http", "clock", "telemetry"]),
+    // The master key in use is the store's to say and the vault's to have.
+    ("rotation", &["store", "vault", "clock", "telemetry"]),
     // Between adapters and workers: a refresh token must be stored before its access token is used, so the adapter, which
     // sees no store, is handed a keeper that does; polls, checks and consents all need credentials.
     (
         "credential",
-        &["store", "vault", "clock", "telemetry", "zoom", "worker"],
+        &[
+            "store",
+            "vault",
+            "clock",
+            "telemetry",
+            "zoom",
+            "worker",
+            "rotation",
+        ],
     ),
     (
         "intake",
@@ -52,6 +63,8 @@ const MODULES: &[(&str, &[&str])] = &[
         &["store", "vault", "clock", "telemetry", "destination", "worker"],
     ),
     ("worker", &[]),
+    ("service", &["clock", "config"]),
+    ("health", &["clock", "config"]),
     ("labels", &["store", "clock"]),
     ("supervisor", &["worker", "clock", "telemetry"]),
     (
@@ -66,6 +79,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "zoom",
             "destination",
             "credential",
+            "rotation",
         ],
     ),
 ];

@@ -80,7 +80,12 @@ impl Engine {
         let line = process.line_with("listening on http").await;
         self.url = url_in(&line);
         // A restart must be found where the engine was: providers and tests hold its URL.
-        let address = self.url.trim_start_matches("http://").to_owned();
+        let address = self
+            .url
+            .rsplit('/')
+            .next()
+            .expect("an address in the URL")
+            .to_owned();
         self.settings.insert(variable("server.listen"), address);
         self.process = Some(process);
         self.ready().await;
@@ -97,16 +102,21 @@ impl Engine {
 
     fn spawn(&self) -> Process {
         assert!(self.process.is_none(), "the engine runs already");
+        Process::spawn("the engine", &mut self.command(&["serve"]))
+    }
+
+    /// Returns a command of the engine's binary with the settings of this engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(Binary::Engine.path());
         command
-            .arg("serve")
+            .args(arguments)
             .current_dir(self.data.path())
             .env_clear()
             .envs(&self.settings);
         command
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.data.path());
-        Process::spawn("the engine", &mut command)
+        command
     }
 
     async fn ready(&self) {
@@ -124,6 +134,11 @@ impl Engine {
             }
         })
         .await;
+    }
+
+    /// Talks to the engine over TLS from its next start on: trusts an authority and shows a certificate, both in PEM.
+    pub fn trust(&mut self, authority: &str, identity: &str) {
+        self.http = http::client_with(authority, identity);
     }
 
     /// Changes a setting for the next start.
@@ -332,7 +347,7 @@ fn variable(key: &str) -> String {
 
 /// Returns the URL that a line of the log names, whatever stands around it.
 fn url_in(line: &str) -> String {
-    let from = line.find("http://").expect("a URL in the line");
+    let from = line.find("http").expect("a URL in the line");
     let url = line[from..]
         .split(|c: char| c.is_whitespace() || c == '"' || c == '\'' || c == '\x1b')
         .next();

@@ -6,9 +6,25 @@ use serde_json::Value;
 
 /// Returns a client that follows no redirect, takes no proxy from the environment and gives up late.
 pub fn client() -> reqwest::Client {
+    build(reqwest::Client::builder())
+}
+
+/// Returns the same client, which trusts an authority and shows a certificate, both in PEM.
+pub fn client_with(authority: &str, identity: &str) -> reqwest::Client {
+    let authority = reqwest::Certificate::from_pem(authority.as_bytes()).expect("an authority in PEM");
+    let identity =
+        reqwest::Identity::from_pem(identity.as_bytes()).expect("a certificate and its key in PEM");
+    build(
+        reqwest::Client::builder()
+            .tls_certs_merge([authority])
+            .identity(identity),
+    )
+}
+
+fn build(client: reqwest::ClientBuilder) -> reqwest::Client {
     // The first caller wins; a second installation is refused and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    client
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(Duration::from_mins(1))

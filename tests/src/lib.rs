@@ -15,6 +15,7 @@ pub mod binaries;
 pub mod browser;
 pub mod delivered;
 pub mod engine;
+pub mod fuzz;
 pub mod http;
 pub mod issuer;
 pub mod kills;

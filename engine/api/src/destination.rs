@@ -31,6 +31,10 @@ pub struct DestinationSpec {
     /// `false`, Zoom's row is delivered alone, byte for byte.
     #[serde(default = "yes")]
     pub metadata: bool,
+    /// Whether this destination also gets the engine's own audit log: who changed what, from now on, each entry as one
+    /// event whose `zoom_log.log_type` is `ZoomLogEngine.Audit`. `only` does not act on it.
+    #[serde(default)]
+    pub audit_log: bool,
     /// Delivers a subset only. This is the one place where an event is left out on purpose: without it, a destination
     /// gets every event of its sources. What is left out stays in the engine's log like any other event, and is not
     /// delivered later; a change acts on events that are not yet delivered.

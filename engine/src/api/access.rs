@@ -13,7 +13,7 @@ use engine_api::{Code, Identity, Scope, Secret, TokenId};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{Api, failure::Failure, route::Route};
+use super::{Api, failure::Failure, route::Route, throttle::network};
 use crate::{store::tokens::TokenRow, vault};
 
 /// Whoever sent a request, as far as their token tells.
@@ -41,6 +41,22 @@ impl Caller {
 /// The address that a connection came from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
+
+/// Marks a request of a connection whose client showed a certificate of an authority that the configuration names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Certified;
+
+/// Refuses whoever has no certificate, where one is asked for.
+pub(super) fn certified(api: &Api, shown: Option<Certified>) -> Result<(), Failure> {
+    if api.limits.client_certificates && shown.is_none() {
+        return Err(Failure::new(
+            Code::Unauthorized,
+            "no client certificate was shown: connect with one of an authority in `server.tls.client_ca_file`, beside \
+             the token",
+        ));
+    }
+    Ok(())
+}
 
 /// Finds out who sends a request to a route, and whether they may.
 pub(super) async fn authorize(
@@ -117,7 +133,7 @@ async fn live(api: &Api, row: TokenRow) -> Result<Caller, Failure> {
 
 /// Refuses what comes from an address that sent too many wrong tokens.
 pub(super) fn not_throttled(api: &Api, address: Option<IpAddr>) -> Result<(), Failure> {
-    let wait = address.and_then(|address| api.throttle().wait(address, api.clock.monotonic()));
+    let wait = address.and_then(|address| api.throttle().wait(&network(address), api.clock.monotonic()));
     wait.map_or(Ok(()), |wait| {
         let detail = "too many wrong tokens came from this address: wait, and then send the right one";
         Err(Failure::new(Code::TooManyFailures, detail).retry_after(wait))
@@ -127,7 +143,26 @@ pub(super) fn not_throttled(api: &Api, address: Option<IpAddr>) -> Result<(), Fa
 /// Notes that an address sent a wrong token.
 pub(super) fn note_failure(api: &Api, address: Option<IpAddr>) {
     if let Some(address) = address {
-        api.throttle().failed(address, api.clock.monotonic());
+        api.throttle().failed(network(address), api.clock.monotonic());
+    }
+}
+
+/// Refuses a reader who has been wrong about an object's secrets too often. Who may write needs no guesses: a new secret
+/// takes the place of any.
+pub(super) fn may_guess(api: &Api, caller: &Caller, object: &str) -> Result<(), Failure> {
+    let reader = caller.scope == Scope::Read;
+    let wait = reader.then(|| api.guesses().wait(&object.to_owned(), api.clock.monotonic()));
+    wait.flatten().map_or(Ok(()), |wait| {
+        let detail = "too many wrong secrets were tried on this object with tokens of the scope `read`: wait, or use a \
+                      token with the scope `write`";
+        Err(Failure::new(Code::TooManyFailures, detail).retry_after(wait))
+    })
+}
+
+/// Notes that a caller was wrong about a secret of an object.
+pub(super) fn note_guess(api: &Api, caller: &Caller, object: &str) {
+    if caller.scope == Scope::Read {
+        api.guesses().failed(object.to_owned(), api.clock.monotonic());
     }
 }
 

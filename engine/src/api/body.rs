@@ -1,6 +1,6 @@
 //! Reading requests: bodies, queries, conditions and keys.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -16,6 +16,10 @@ use super::{Api, failure::Failure};
 /// when all is sent, gets to see the answer.
 const DRAINED: usize = 8;
 const LONGEST_KEY: usize = 200;
+/// How long a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The largest body that is read of somebody who shows no token.
+const LARGEST_OPEN: usize = 64 << 10;
 
 /// A JSON body: what it says, and its bytes.
 pub(super) struct Json<T> {
@@ -49,6 +53,23 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     }
 }
 
+/// Reads the body of a request into memory, so that whoever works on it later does not wait for its sender.
+pub(super) async fn gather(api: &Api, request: Request, open: bool) -> Result<Request, Failure> {
+    let (parts, body) = request.into_parts();
+    let most = api.limits.max_request_bytes;
+    // Who shows no token may fill less memory.
+    let limit = if open { most.min(LARGEST_OPEN) } else { most };
+    let reading = read(Request::new(body), limit);
+    let bytes = api.clock.timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
+        let detail = format!(
+            "the request body did not come within {} seconds",
+            PATIENCE.as_secs()
+        );
+        Err(Failure::new(Code::TimedOut, detail))
+    })?;
+    Ok(Request::from_parts(parts, bytes.into()))
+}
+
 async fn read(request: Request, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut chunks = request.into_body().into_data_stream();
     let (mut bytes, mut length) = (Vec::new(), 0_usize);
@@ -69,7 +90,7 @@ async fn read(request: Request, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

@@ -41,6 +41,7 @@ pub(super) async fn create<S: Resource>(
     if let Some(holder) = api.store.name_holder(S::KIND, spec.name()).await? {
         return Err(refused(Refusal::NameTaken { holder }));
     }
+    let _alone = spec.alone(api).await;
     Failure::all(spec.taken(api, None).await?.into_iter().collect())?;
     let id = new_id(S::KIND)?;
     let secrets = secrets::merge(api, &id, spec, None, &[]).await?;
@@ -82,6 +83,7 @@ pub(super) async fn replace<S: Resource>(
         {
             return Err(refused(Refusal::NameTaken { holder }));
         }
+        let _alone = spec.alone(api).await;
         let taken = spec.taken(api, Some((id, &spec_before))).await?;
         Failure::all(taken.into_iter().collect())?;
         let secrets = secrets::merge(api, id, spec, Some(&spec_before), &stored).await?;

@@ -12,6 +12,7 @@ use axum::{
 use engine_api::{Code, FieldError, Kind, Problem, Violation};
 
 use crate::{
+    rotation,
     store::{
         self,
         catalog::{Needs, Refusal},
@@ -136,9 +137,25 @@ impl From<store::Error> for Failure {
                 "the engine's store cannot be used now: try again, or see the engine's log under this request's id",
             )
             .caused_by(error.chain()),
+            store::Error::KeyRetired => Self::new(
+                Code::StoreUnavailable,
+                "the engine's master key was replaced in this very moment: try again",
+            ),
             store::Error::Refused(_) | store::Error::Damaged(_) | store::Error::Open(_) => {
                 Self::internal(error.chain())
             }
+        }
+    }
+}
+
+impl From<rotation::Error> for Failure {
+    fn from(error: rotation::Error) -> Self {
+        match error {
+            rotation::Error::Store(error) => error.into(),
+            rotation::Error::Vault(error @ vault::Error::KeyNotHeld { .. }) => {
+                Self::new(Code::StoreUnavailable, error.to_string())
+            }
+            error => Self::internal(error.to_string()),
         }
     }
 }
@@ -207,6 +224,7 @@ pub(super) fn vaulted(field: &str, error: &vault::Error) -> Failure {
         vault::Error::ReferenceUnreadable { .. } => {
             Failure::at(Code::SecretRefUnreadable, at_reference, error.to_string())
         }
+        vault::Error::KeyNotHeld { .. } => Failure::new(Code::StoreUnavailable, error.to_string()),
         vault::Error::Unsealable { .. } => Failure::at(Code::MissingSecret, field, error.to_string()),
         _ => Failure::internal(error.to_string()),
     }

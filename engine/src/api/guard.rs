@@ -19,8 +19,9 @@ use tracing::{Instrument as _, debug, error, info, info_span};
 
 use super::{
     Api,
-    access::{self, Peer},
+    access::{self, Certified, Peer},
     acting::RequestId,
+    body,
     failure::Failure,
     route::Route,
 };
@@ -59,10 +60,18 @@ async fn admitted(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
+    let extensions = request.extensions();
+    if !route.open || route.body.is_some() {
+        access::certified(api, extensions.get::<Certified>().copied())?;
+    }
     if !route.open {
         let peer = request.extensions().get::<Peer>().copied();
         let caller = access::authorize(api, route, request.headers(), peer).await?;
         request.extensions_mut().insert(caller);
+    }
+    // Read before a turn is taken: whoever sends slowly holds up nobody else.
+    if route.body.is_some() {
+        request = body::gather(api, request, route.open).await?;
     }
     let work = async {
         // Probes must be answered while everything else waits.

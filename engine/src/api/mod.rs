@@ -22,15 +22,21 @@ mod acting;
 mod audit;
 mod backfills;
 mod body;
+mod certificate;
+mod connection;
 mod consent;
 mod dead_letters;
 mod declare;
 mod engine;
 mod failure;
+#[cfg(feature = "fuzz-targets")]
+pub mod fuzz;
 mod guard;
 mod identity;
 mod objects;
 mod openapi;
+mod patient;
+mod places;
 mod resource;
 mod route;
 mod secrets;
@@ -45,14 +51,17 @@ mod throttle;
 mod tokens;
 mod zoom_check;
 
-use std::{fmt, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine_api::{Code, EngineView, LogType, Secret, SourceSpec, label::Labeller};
 use tokio::sync::Semaphore;
 
 use self::{identity::Identities, throttle::Throttle};
-pub use self::{route::router, serve::serve};
+pub use self::{
+    route::router,
+    serve::{Entrance, serve},
+};
 use crate::{
     clock::Clock,
     config::{Config, Issuer},
@@ -66,6 +75,11 @@ use crate::{
 
 /// How many requests are worked on at once; others wait for their turn.
 const PARALLEL_REQUESTS: usize = 64;
+/// How often an address may send another wrong token, once it has sent too many.
+const ONE_MORE_TOKEN: Duration = Duration::from_secs(3);
+/// How often a reader may be wrong again about the secrets of one object. Rotations are seldom wrong, and guesses are
+/// many: at this pace, half a million a year.
+const ONE_MORE_GUESS: Duration = Duration::from_mins(1);
 
 /// What the API works with.
 pub struct Parts {
@@ -110,6 +124,8 @@ pub struct Limits {
     pub labeller: Labeller,
     /// Whether the admin token is refused while there is another token with the scope `admin`.
     pub admin_token_only_bootstraps: bool,
+    /// Whether whoever sends a token must show a client certificate, too.
+    pub client_certificates: bool,
     /// Whose word about a workload is taken.
     pub issuers: Vec<Issuer>,
 }
@@ -123,6 +139,11 @@ impl From<&Config> for Limits {
             daily_request_budget: config.zoom.daily_request_budget,
             labeller: config.labels.labeller.clone(),
             admin_token_only_bootstraps: config.auth.admin_token_only_bootstraps,
+            client_certificates: config
+                .server
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_ca_file.is_some()),
             issuers: config.auth.issuers.clone(),
         }
     }
@@ -203,7 +224,12 @@ pub struct Api {
 struct Inner {
     parts: Parts,
     turns: Semaphore,
-    throttle: Throttle,
+    /// Wrong tokens, by the network that they come from.
+    throttle: Throttle<IpAddr>,
+    /// Wrong guesses of stored secrets by readers, by the object.
+    guesses: Throttle<String>,
+    /// Held while a `file` destination is checked against the others and written.
+    files: tokio::sync::Mutex<()>,
     identities: Identities,
 }
 
@@ -217,7 +243,9 @@ impl Api {
             inner: Arc::new(Inner {
                 parts,
                 turns: Semaphore::new(PARALLEL_REQUESTS),
-                throttle: Throttle::default(),
+                throttle: Throttle::new(ONE_MORE_TOKEN),
+                guesses: Throttle::new(ONE_MORE_GUESS),
+                files: tokio::sync::Mutex::default(),
                 identities,
             }),
         }
@@ -235,8 +263,12 @@ impl Api {
         &self.inner.identities
     }
 
-    fn throttle(&self) -> &Throttle {
+    fn throttle(&self) -> &Throttle<IpAddr> {
         &self.inner.throttle
+    }
+
+    fn guesses(&self) -> &Throttle<String> {
+        &self.inner.guesses
     }
 }
 

@@ -1,7 +1,7 @@
 //! The handlers of sources, destinations and alarm channels: one set for all.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{
     Api,
+    access::{self, Caller},
     acting::Acting,
     body::{Json, Query, idempotency_key, if_match},
     declare,
@@ -114,15 +115,22 @@ pub(super) async fn remove<S: Resource>(
 
 pub(super) async fn compare<S: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Json<CompareRequest>,
 ) -> Result<Answer<CompareResult>, Failure> {
+    access::may_guess(&api, &caller, &id)?;
     let compared = declare::compare::<S>(&api, &id, &body.value.secrets).await?;
-    compared.map(Answer).ok_or_else(|| Failure::absent(S::KIND))
+    let compared = compared.ok_or_else(|| Failure::absent(S::KIND))?;
+    note_guesses(&api, &caller, &id, &compared);
+    Ok(Answer(compared))
 }
 
+/// The same of several objects. One that is absent, or of which too many wrong secrets were tried, has no answer here;
+/// asked for by itself, it has the reason.
 pub(super) async fn compare_all<S: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     body: Json<CompareAllRequest>,
 ) -> Result<Answer<CompareAllResult>, Failure> {
     let asked = body.value.items;
@@ -135,10 +143,23 @@ pub(super) async fn compare_all<S: Resource>(
     }
     let mut items = Vec::with_capacity(asked.len());
     for CompareItem { id, secrets } in asked {
-        let result = declare::compare::<S>(&api, &id, &secrets).await?;
+        let result = if access::may_guess(&api, &caller, &id).is_ok() {
+            declare::compare::<S>(&api, &id, &secrets).await?
+        } else {
+            None
+        };
+        if let Some(compared) = &result {
+            note_guesses(&api, &caller, &id, compared);
+        }
         items.push(ComparedItem { id, result });
     }
     Ok(Answer(CompareAllResult { items }))
+}
+
+fn note_guesses(api: &Api, caller: &Caller, id: &str, compared: &CompareResult) {
+    for _ in compared.matches.values().filter(|equal| !**equal) {
+        access::note_guess(api, caller, id);
+    }
 }
 
 async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {

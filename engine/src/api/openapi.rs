@@ -82,8 +82,9 @@ pub(super) fn document() -> Value {
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let request_id = json!({
-        "name": "X-Request-Id", "in": "header", "required": false, "schema": { "type": "string", "maxLength": 128 },
-        "description": "A name for the request in the engine's log; one is made where it is left out.",
+        "name": "X-Request-Id", "in": "header", "required": false, "schema": { "type": "string" },
+        "description": "A name for the request in the engine's log: up to 128 letters, digits, `-`, `_`, `.` and `/`. One is made \
+            where it is left out or another text.",
     });
     let mut parameters: Vec<Value> = route
         .parameters
@@ -141,12 +142,15 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
             .iter()
             .map(|code| format!("`{code}`: {}.", code.title()))
             .collect();
+        let content = if route.is_page() {
+            json!({ "text/html": { "schema": { "type": "string" } } })
+        } else {
+            json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } })
+        };
         let problem = json!({
             "description": told.join(" "),
             "headers": { "X-Request-Id": request_id_header() },
-            "content": {
-                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
-            },
+            "content": content,
         });
         responses.insert(status.to_string(), problem);
     }

@@ -5,6 +5,7 @@ use engine_api::{
     AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec,
     Violation, label::UNCLASSIFIED,
 };
+use tokio::sync::MutexGuard;
 use tracing::warn;
 use url::Url;
 
@@ -21,6 +22,11 @@ pub(super) trait Resource: Spec {
     /// What the spec wants of this engine and cannot have: an address, a path, a label.
     async fn out_of_reach(&self, _api: &Api) -> Result<Vec<Breach>, Failure> {
         Ok(Vec::new())
+    }
+
+    /// A turn that is held from the look at the others until the spec is written, where two must not look at once.
+    async fn alone<'a>(&self, _api: &'a Api) -> Option<MutexGuard<'a, ()>> {
+        None
     }
 
     /// What another object has already, and only one can have. `before` is the object that the spec is to replace.
@@ -196,6 +202,13 @@ fn field_of(code: Code) -> Option<&'static str> {
 
 #[async_trait]
 impl Resource for DestinationSpec {
+    async fn alone<'a>(&self, api: &'a Api) -> Option<MutexGuard<'a, ()>> {
+        match self.file {
+            Some(_) => Some(api.inner.files.lock().await),
+            None => None,
+        }
+    }
+
     async fn taken(&self, api: &Api, before: Option<(&str, &Self)>) -> Result<Option<Breach>, Failure> {
         shared_file(api, self, before).await
     }

@@ -7,7 +7,7 @@ use axum::{
     routing::MethodRouter,
 };
 use engine_api::{Code, Scope};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{Api, guard, table::table};
 
@@ -70,6 +70,36 @@ pub(super) const fn parameter<T: JsonSchema>(
     }
 }
 
+/// A parameter whose texts are of a certain form.
+pub(super) const fn parameter_as(
+    place: &'static str,
+    name: &'static str,
+    text: &'static str,
+    schema: SchemaOf,
+) -> Parameter {
+    Parameter {
+        place,
+        name,
+        text,
+        schema,
+    }
+}
+
+/// How long a page may be asked to be; what is longer than pages are is taken for the longest.
+pub(super) fn page_length(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
+}
+
+/// One or several `ETag`s as the engine writes them, or any.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": r#"^(\*|"[0-9]{1,19}"( ?, ?"[0-9]{1,19}")*)$"# })
+}
+
+/// A text that HTTP carries as it is.
+pub(super) fn idempotency_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[!-~]([ -~]{0,198}[!-~])?$" })
+}
+
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
@@ -105,6 +135,15 @@ impl Route {
             answers: Vec::new(),
             problems: Vec::new(),
         }
+    }
+
+    /// Whether it answers people: its errors are pages, too.
+    pub(super) fn is_page(&self) -> bool {
+        self.answers.iter().any(|answer| {
+            answer
+                .content
+                .is_some_and(|(media, _)| media.starts_with("text/html"))
+        })
     }
 
     pub(super) fn open(mut self) -> Self {

@@ -17,7 +17,7 @@ use super::{
     Api,
     failure::{Breach, Failure, vaulted},
 };
-use crate::store::catalog::SealedSecret;
+use crate::{rotation, store::catalog::SealedSecret};
 
 /// The secrets of an object as a request leaves them.
 #[derive(Debug)]
@@ -167,9 +167,11 @@ async fn after<S: Spec>(
                     .open(id, field.field, &before.sealed)
                     .is_ok_and(|stored| api.vault.equal(value, &stored))
             });
-            let sealed = match same {
-                Some(before) => before.sealed.clone(),
-                None => api.vault.seal(id, field.field, value).map_err(faulty)?,
+            let sealed = if let Some(before) = same {
+                before.sealed.clone()
+            } else {
+                rotation::follow(&api.store, &api.vault).await?;
+                api.vault.seal(id, field.field, value).map_err(faulty)?
             };
             Ok(After::Stored {
                 sealed,

@@ -1,7 +1,7 @@
 //! What can be asked of a source beside its spec: to be checked, to be polled.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -9,6 +9,7 @@ use engine_api::{CheckReport, Code, FeedCheck, Kind, SourceSpec, SourceTrial, Tr
 
 use super::{
     Api,
+    access::{self, Caller},
     acting::Acting,
     body::Json,
     declare,
@@ -53,8 +54,15 @@ pub(super) async fn check(
 }
 
 /// Checks a source's spec and credentials as a create or a replace would, and stores nothing: what a plan asks.
-pub(super) async fn try_out(State(api): State<Api>, body: Json<SourceTrial>) -> Result<StatusCode, Failure> {
+pub(super) async fn try_out(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    body: Json<SourceTrial>,
+) -> Result<StatusCode, Failure> {
     let SourceTrial { id, spec } = body.value;
+    // The app whose secret is tried, whichever source is named, or none.
+    let app = format!("{:?}/{}", spec.cloud, spec.client_id);
+    access::may_guess(&api, &caller, &app)?;
     let (id, before, stored) = match id {
         None => (declare::new_id(Kind::Source)?, None, Vec::new()),
         Some(id) => {
@@ -65,7 +73,8 @@ pub(super) async fn try_out(State(api): State<Api>, body: Json<SourceTrial>) -> 
     };
     declare::check(&api, &spec, before.as_ref()).await?;
     let secrets = secrets::merge(&api, &id, &spec, before.as_ref(), &stored).await?;
-    spec.verify(&api, &id, before.as_ref(), &secrets).await?;
+    let verified = spec.verify(&api, &id, before.as_ref(), &secrets).await;
+    verified.inspect_err(|_| access::note_guess(&api, &caller, &app))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use super::{
     Api, backfills, consent, dead_letters, engine, objects,
     resource::Resource,
-    route::{Parameter, Route, parameter},
+    route::{Parameter, Route, conditions, idempotency_key, page_length, parameter, parameter_as},
     sources, status, table_access,
 };
 use crate::{credential::CALLBACK_PATH, telemetry::Telemetry};
@@ -28,15 +28,17 @@ pub(super) const AFTER: Parameter = parameter::<String>(
     "after",
     "Where the last page ended: `next` of its answer.",
 );
-pub(super) const LIMIT: Parameter = parameter::<u32>(
+pub(super) const LIMIT: Parameter = parameter_as(
     "query",
     "limit",
     "How many items a page has, up to 500; 100 by default.",
+    page_length,
 );
-const IF_MATCH: Parameter = parameter::<String>(
+const IF_MATCH: Parameter = parameter_as(
     "header",
     "If-Match",
     "The `ETag` that the object must still have; any, where it is left out.",
+    conditions,
 );
 const ETAG: Parameter = parameter::<String>("header", "ETag", "The object's generation, in quotes.");
 
@@ -122,10 +124,11 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         Route::new(method, path, tag, operation, summary, handler)
     };
     let by_name = parameter::<String>("query", "name", "Only the object with exactly this name.");
-    let key = parameter::<String>(
+    let key = parameter_as(
         "header",
         "Idempotency-Key",
         "A text of the caller's choice, up to 200 characters. The same key and body make one object, however often they are sent.",
+        idempotency_key,
     );
     let location = parameter::<String>("header", "Location", "The object's path.");
     let rules = [
@@ -226,7 +229,7 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         .with(&[ID])
         .takes::<CompareRequest>()
         .answers::<CompareResult>(StatusCode::OK, "Which candidates equal what is stored.")
-        .refuses(&[Code::NotFound]),
+        .refuses(&[Code::NotFound, Code::TooManyFailures]),
         new(
             Method::POST,
             &format!("{path}:compare"),
@@ -308,6 +311,7 @@ fn of_sources() -> Vec<Route> {
         .refuses(&[
             Code::InvalidSpec,
             Code::NotFound,
+            Code::TooManyFailures,
             Code::MissingSecret,
             Code::SecretRefRefused,
             Code::SecretRefUnreadable,

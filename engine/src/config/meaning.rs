@@ -2,20 +2,22 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use engine_api::Spelling as _;
+use engine_api::{Secret, Spelling as _};
 use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::Url;
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Store, Vault, Zoom, issuers,
-    labels, raw::Value,
+    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Service, Store, Vault, Zoom,
+    issuers, labels, master_key, raw::Value, tls,
 };
+use crate::database::{Database, Limits, Postgres};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -38,14 +40,15 @@ pub(super) fn read(
 
     let server = server(&mut reader);
     let auth = auth(&mut reader);
-    let vault = vault(&mut reader);
+    let vault = vault(&mut reader, variables);
     let store = store(&mut reader);
     let egress = egress(&mut reader);
     let zoom = zoom(
         &mut reader,
-        egress
-            .as_ref()
-            .is_some_and(|egress| egress.allow_private_addresses),
+        egress.as_ref().is_some_and(|egress| {
+            egress.allow_private_addresses
+                || !(egress.allow_networks.is_empty() && egress.allow_hosts.is_empty())
+        }),
     );
     let delivery = delivery(&mut reader);
     // Ten years hold every kind of month and a leap day, for drills over the edges of the calendar.
@@ -64,6 +67,7 @@ pub(super) fn read(
         delivery: delivery?,
         clock_ahead: clock_ahead?,
         egress: egress?,
+        service: service(variables),
         log: log?,
         #[cfg(feature = "crash-points")]
         crash_at,
@@ -97,6 +101,22 @@ fn server(reader: &mut Reader<'_>) -> Option<Server> {
             "must be an IP address and a port, such as `127.0.0.1:8420` or `[::]:8420`",
         )
     });
+    let tls = tls::read_keys(reader);
+    let plain_is_meant = reader.boolean("server.allow_plain_http");
+    if let Some(address) = listen.map(|listen: SocketAddr| listen.ip())
+        && !address.to_canonical().is_loopback()
+        && !plain_is_meant
+        && matches!(tls, Some(None))
+    {
+        reader.problem::<()>(
+            "server.listen",
+            format!(
+                "`{address}` can be reached from other machines, and without TLS tokens and secrets would go over the network in clear: set `server.tls.cert_file` and `server.tls.key_file`, or listen on a loopback address; where something in front of the engine ends TLS, set `server.allow_plain_http = true`"
+            ),
+        );
+    }
+    let max_connections = reader.integer("server.max_connections", 1..=1_000_000);
+    let per_address = reader.integer("server.max_connections_per_address", 1..=1_000_000);
     let public_url = match reader.text("server.public_url") {
         text if text.is_empty() => Some(None),
         _ => reader.url("server.public_url").map(Some),
@@ -105,6 +125,9 @@ fn server(reader: &mut Reader<'_>) -> Option<Server> {
     let max_request_bytes = reader.integer("server.max_request_bytes", 4_096..=67_108_864);
     Some(Server {
         listen: listen?,
+        tls: tls?,
+        max_connections: max_connections?,
+        max_connections_per_address: per_address?,
         public_url: public_url?,
         shutdown_deadline: shutdown_deadline?,
         max_request_bytes: max_request_bytes?,
@@ -121,8 +144,8 @@ fn auth(reader: &mut Reader<'_>) -> Option<Auth> {
     })
 }
 
-fn vault(reader: &mut Reader<'_>) -> Option<Vault> {
-    let key_file = reader.path("vault.key_file");
+fn vault(reader: &mut Reader<'_>, variables: &[(OsString, OsString)]) -> Option<Vault> {
+    let key = master_key::read(reader, variables);
     let ref_dirs: Vec<_> = reader
         .list("vault.ref_dirs")
         .into_iter()
@@ -145,37 +168,38 @@ fn vault(reader: &mut Reader<'_>) -> Option<Vault> {
         );
     }
     Some(Vault {
-        key_file: key_file?,
+        key: key?,
         ref_dirs,
         ref_env_prefixes,
     })
 }
 
 fn store(reader: &mut Reader<'_>) -> Option<Store> {
-    let url = reader.text("store.url");
-    // The URL itself is not shown: one of another database may hold a password.
-    let sqlite_file = match url.split_once(':') {
-        Some(("sqlite", path)) => {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.starts_with(':') || path.contains('?') {
-                reader.problem("store.url", "must name a file, such as `sqlite:engine.db` or `sqlite:///var/lib/zoom-log-engine/engine.db`, without parameters")
-            } else {
-                Some(reader.data_dir.join(path))
-            }
-        }
-        Some(("postgres" | "postgresql", _)) => reader.problem(
-            "store.url",
-            "PostgreSQL is not supported by this version: use `sqlite:` and a path",
-        ),
-        _ => reader.problem(
-            "store.url",
-            "must be `sqlite:` and a path, such as `sqlite:engine.db`",
-        ),
+    let database = match Database::parse(&reader.text("store.url"), &reader.data_dir) {
+        Ok(database) => Some(database),
+        Err(message) => reader.problem("store.url", message),
     };
+    let max_connections = reader.integer("store.max_connections", 4..=1_000);
+    let connect_timeout = reader.duration("store.connect_timeout", SECOND..=5 * MINUTE);
+    let statement_timeout = reader.duration("store.statement_timeout", SECOND..=HOUR);
+    let lock_timeout = reader.duration("store.lock_timeout", SECOND..=HOUR);
+    let lease = reader.duration("store.lease", 5 * SECOND..=10 * MINUTE);
     let replay_retention = reader.duration("store.replay_retention", Duration::ZERO..=180 * DAY);
     let audit_retention = reader.duration("store.audit_retention", DAY..=36_600 * DAY);
+    let mut database = database?;
+    let limits = Limits {
+        max_connections: max_connections?,
+        connect_timeout: connect_timeout?,
+        statement_timeout: statement_timeout?,
+        lock_timeout: lock_timeout?,
+    };
+    if let Database::Postgres(postgres) = &mut database {
+        postgres.limits = limits;
+        reader.password(postgres)?;
+    }
     Some(Store {
-        sqlite_file: sqlite_file?,
+        database,
+        lease: lease?,
         replay_retention: replay_retention?,
         audit_retention: audit_retention?,
     })
@@ -228,6 +252,18 @@ fn delivery(reader: &mut Reader<'_>) -> Option<Delivery> {
 
 fn egress(reader: &mut Reader<'_>) -> Option<Egress> {
     let allow_private_addresses = reader.boolean("egress.allow_private_addresses");
+    let allow_networks = networks(reader);
+    let allow_hosts: Vec<String> = reader
+        .list("egress.allow_hosts")
+        .iter()
+        .map(|host| host.to_ascii_lowercase())
+        .collect();
+    if let Some(host) = allow_hosts.iter().find(|host| !is_host(host)) {
+        reader.problem::<()>(
+            "egress.allow_hosts",
+            format!("`{host}` is no host: write a name such as `siem.corp.example`, or `*.corp.example` for all below it; an address belongs in `egress.allow_networks`"),
+        );
+    }
     let file_roots = reader.list("egress.file_roots");
     if file_roots.is_empty() || file_roots.iter().any(String::is_empty) {
         reader.problem::<()>(
@@ -244,9 +280,64 @@ fn egress(reader: &mut Reader<'_>) -> Option<Egress> {
     };
     Some(Egress {
         allow_private_addresses,
+        allow_networks: allow_networks?,
+        allow_hosts,
         file_roots,
         authorities: authorities?,
     })
+}
+
+fn networks(reader: &mut Reader<'_>) -> Option<Vec<(IpAddr, u8)>> {
+    let mut networks = Vec::new();
+    for text in reader.list("egress.allow_networks") {
+        let network = text.split_once('/').and_then(|(address, bits)| {
+            let address: IpAddr = address.parse().ok()?;
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
+            Some((address, bits))
+        });
+        networks.push(network.or_else(|| {
+            reader.problem(
+                "egress.allow_networks",
+                format!("`{text}` is no network: write an address and how many of its bits count, such as `10.1.0.0/16` or `192.168.7.8/32`"),
+            )
+        })?);
+    }
+    Some(networks)
+}
+
+/// Whether a text is a host's name, or a star and the end of one.
+fn is_host(text: &str) -> bool {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let fits = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.split('.').all(fits) && name.parse::<IpAddr>().is_err()
+}
+
+/// The variables of systemd's protocol: see `sd_notify(3)`. What is not as it should be is as if it were not set, since no
+/// user wrote it.
+fn service(variables: &[(OsString, OsString)]) -> Service {
+    let variable = |name: &str| {
+        variables
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
+    let number = |name: &str| variable(name).and_then(|value| value.to_str()?.parse::<u64>().ok());
+    let for_us =
+        variable("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(std::process::id().into());
+    Service {
+        notify_socket: variable("NOTIFY_SOCKET")
+            .filter(|socket| !socket.is_empty())
+            .cloned(),
+        watchdog: number("WATCHDOG_USEC")
+            .filter(|length| *length > 0 && for_us)
+            .map(Duration::from_micros),
+    }
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<Log> {
@@ -265,7 +356,7 @@ fn log(reader: &mut Reader<'_>) -> Option<Log> {
     })
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     raw: &'a RawConfig,
     problems: &'a mut Vec<Problem>,
     data_dir: PathBuf,
@@ -273,7 +364,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Notes what is wrong with a key and where that stands; there is then no value.
-    fn problem<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
+    pub(super) fn problem<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
         let place = self.raw.get(path).place;
         self.problems.push(Problem {
             place,
@@ -283,14 +374,39 @@ impl Reader<'_> {
         None
     }
 
-    fn text(&self, path: &str) -> String {
+    /// Takes the password of the store's role from its file, where there is one.
+    fn password(&mut self, postgres: &mut Postgres) -> Option<()> {
+        const KEY: &str = "store.password_file";
+        if self.text(KEY).is_empty() {
+            return Some(());
+        }
+        if postgres.password.is_some() {
+            return self.problem(KEY, "must not be set beside a password in `store.url`");
+        }
+        let file = self.path(KEY)?;
+        match std::fs::read_to_string(&file) {
+            Ok(text) if !text.trim_end().is_empty() => {
+                postgres.password = Some(Secret::from(text.trim_end()));
+                Some(())
+            }
+            Ok(_) => self.problem(KEY, format!("{} must hold the password", file.display())),
+            Err(error) => self.problem(KEY, format!("failed to read {}: {error}", file.display())),
+        }
+    }
+
+    /// Whether a key was written, rather than left at its default.
+    pub(super) fn is_written(&self, path: &str) -> bool {
+        self.raw.get(path).place != super::Place::Default
+    }
+
+    pub(super) fn text(&self, path: &str) -> String {
         match self.raw.get(path).value {
             Value::Text(text) => text,
             Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
         }
     }
 
-    fn list(&self, path: &str) -> Vec<String> {
+    pub(super) fn list(&self, path: &str) -> Vec<String> {
         match self.raw.get(path).value {
             Value::List(items) => items,
             Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
@@ -333,7 +449,7 @@ impl Reader<'_> {
     }
 
     /// A path; a relative one is taken from the data directory.
-    fn path(&mut self, path: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, path: &str) -> Option<PathBuf> {
         let text = self.text(path);
         if text.is_empty() || text.contains('\0') {
             return self.problem(path, "must be a path");
@@ -386,7 +502,7 @@ impl Reader<'_> {
         if issuers::is_loopback(&url) && !allow_private_addresses {
             return self.problem(
                 path,
-                "is a loopback address, which `egress.allow_private_addresses = true` must allow",
+                "is a loopback address, which `egress.allow_networks` or `egress.allow_private_addresses = true` must allow",
             );
         }
         if issuers::safe_for_credentials(&url).is_err() {

@@ -10,29 +10,34 @@
 mod issuers;
 mod keys;
 mod labels;
+mod master_key;
 mod meaning;
 mod raw;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{
     ffi::OsString,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use engine_api::label::Labeller;
+use engine_api::{Secret, label::Labeller};
 use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
 
+use crate::database::Database;
+
 pub use issuers::{Issuer, safe_for_credentials};
 pub use keys::{ENV_PREFIX, Form, KEYS, Key};
 pub use raw::{Place, RawConfig};
+pub use tls::{Stamp, Tls};
 
 /// What the configuration means. Every path is absolute.
 #[derive(Debug, Clone)]
@@ -55,6 +60,8 @@ pub struct Config {
     pub clock_ahead: Duration,
     /// What the engine may reach.
     pub egress: Egress,
+    /// What the service manager that started the engine wants to hear.
+    pub service: Service,
     /// What the engine says.
     pub log: Log,
     /// Where a test lets the engine die.
@@ -69,6 +76,12 @@ pub struct Config {
 pub struct Server {
     /// The address and port to listen on; port 0 is any free one.
     pub listen: SocketAddr,
+    /// The certificate, where the API is served over TLS.
+    pub tls: Option<Tls>,
+    /// How many connections there are at once.
+    pub max_connections: usize,
+    /// How many of them may come from one address.
+    pub max_connections_per_address: usize,
     /// The URL under which others reach the API, where it is not the address itself.
     pub public_url: Option<Url>,
     /// How long work in hand may take to end after SIGTERM.
@@ -91,19 +104,37 @@ pub struct Auth {
 /// Secrets.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    /// The file with the key that seals secrets.
-    pub key_file: PathBuf,
+    /// Where the master key is.
+    pub key: MasterKey,
     /// The directories from which `file:` references may read.
     pub ref_dirs: Vec<PathBuf>,
     /// What the variables of `env:` references must begin with.
     pub ref_env_prefixes: Vec<String>,
 }
 
+/// Where the master key is that seals secrets.
+#[derive(Debug, Clone)]
+pub enum MasterKey {
+    /// In a file of the engine's own.
+    File(PathBuf),
+    /// In a file that somebody else provides, such as a systemd credential.
+    Provided(PathBuf),
+    /// In an environment variable.
+    Variable {
+        /// Its name.
+        name: String,
+        /// Its value; empty where it is not set.
+        value: Secret,
+    },
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// The SQLite file.
-    pub sqlite_file: PathBuf,
+    /// Where it is.
+    pub database: Database,
+    /// How long an engine that says nothing keeps what it has claimed, where several share the store.
+    pub lease: Duration,
     /// How long delivered events can be replayed.
     pub replay_retention: Duration,
     /// How long entries of the audit log are kept.
@@ -151,6 +182,10 @@ pub struct Delivery {
 pub struct Egress {
     /// Whether addresses outside the public internet may be connected to.
     pub allow_private_addresses: bool,
+    /// Networks whose addresses may be connected to all the same: an address, and how many of its bits count.
+    pub allow_networks: Vec<(IpAddr, u8)>,
+    /// Hosts that may be at such addresses, by their names in lower case; `*.` at the start means every host below.
+    pub allow_hosts: Vec<String>,
     /// The directories under which `file` destinations may write; at least one.
     pub file_roots: Vec<PathBuf>,
     /// Certificate authorities to trust beside those of the system.
@@ -164,6 +199,15 @@ pub struct Log {
     pub format: LogFormat,
     /// The least severe lines that are logged.
     pub level: Level,
+}
+
+/// What the service manager that started the engine wants to hear: systemd, by its variables. Not a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Where it listens: a path, or a name that begins with `@`.
+    pub notify_socket: Option<OsString>,
+    /// How long it waits for a sign of life before it starts the engine again.
+    pub watchdog: Option<Duration>,
 }
 
 /// How events are labelled.

@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 use super::{Credentials, Parts, TOKEN_FIELD, Unusable, app_of, idle, redirect_url};
 use crate::{
     retry::chance,
+    rotation,
     store::{
         catalog::SealedSecret,
         consents::{ConsentRefusal, NewConsent},
@@ -150,6 +151,9 @@ impl Acceptance {
             public_url,
             ..
         } = &*self.parts;
+        rotation::follow(store, vault)
+            .await
+            .map_err(|error| Unusable::new(Code::StoreUnavailable, error.to_string()))?;
         let given = zoom
             .exchange(&self.app, code, verifier, &redirect_url(public_url))
             .await?;

@@ -11,10 +11,12 @@ use super::{Parts, TOKEN_FIELD, authorization_url, idle, pending};
 use crate::{
     crash,
     retry::{chance, later},
+    rotation,
     store::{
         self,
         consents::{Claim, ClaimedConsent},
     },
+    vault,
     zoom::{AccessToken, App, Error, Keeper},
 };
 
@@ -135,13 +137,18 @@ impl SourceKeeper {
             ..
         } = &*self.parts;
         let dice = chance(&[self.source.as_bytes(), &claimed.fence.0.to_le_bytes()]);
-        let given = match vault.open(&self.source, TOKEN_FIELD, &claimed.token) {
-            Ok(token) => {
+        // Asked before Zoom is: what it gives must be sealed, and the old token is void from then on.
+        let ready = rotation::follow(store, vault).await;
+        let opened = vault.open(&self.source, TOKEN_FIELD, &claimed.token);
+        let given = match (ready, opened) {
+            (Ok(()), Ok(token)) => {
                 crash::point("token.before_refresh").await;
                 zoom.refresh(app, &token).await
             }
+            (Err(error), _) => Err(unavailable(&error)),
+            (Ok(()), Err(error @ vault::Error::KeyNotHeld { .. })) => Err(unavailable(&error)),
             // It opens for nobody any more, so it is as good as void.
-            Err(error) => Err(refused(Code::ReauthorizationRequired, error.to_string())),
+            (Ok(()), Err(error)) => Err(refused(Code::ReauthorizationRequired, error.to_string())),
         };
         let given = match given {
             Ok(given) => given,
@@ -153,22 +160,43 @@ impl SourceKeeper {
                 return Err(error);
             }
         };
-        let sealed = vault.seal(&self.source, TOKEN_FIELD, &given.refresh);
-        let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
         let due = idle::due(clock.now(), dice);
         crash::point("token.before_store").await;
-        let kept = store
-            .store_token(&self.source, claimed.fence, &sealed, due)
-            .await
-            .map_err(|error| stored(&error))?;
+        let kept = loop {
+            let sealed = vault.seal(&self.source, TOKEN_FIELD, &given.refresh);
+            let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
+            match store.store_token(&self.source, claimed.fence, &sealed, due).await {
+                // The master key was replaced while Zoom was asked; without the new one this ends as an error.
+                Err(store::Error::KeyRetired) => {
+                    rotation::follow(store, vault)
+                        .await
+                        .map_err(|error| unavailable(&error))?;
+                }
+                kept => break kept.map_err(|error| stored(&error))?,
+            }
+        };
         crash::point("token.stored").await;
-        match kept {
-            Ok(()) => Ok(given.access),
-            // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
-            Err(store::Fenced) => Err(Error::Unavailable {
-                detail: "the consent was replaced while its token was renewed".to_owned(),
-            }),
+        // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
+        if kept.is_err() {
+            self.end_if_nobodys(app, &given.access).await?;
+            return Err(Error::Unavailable {
+                detail: "the consent was replaced or ended while its token was renewed".to_owned(),
+            });
         }
+        Ok(given.access)
+    }
+
+    /// Ends the consent behind a token that found no place in the store because its source does without it by now:
+    /// who removed it knows only the refresh token that this one has replaced. Where somebody has consented again, Zoom
+    /// itself has voided it, and to end it would end the new one.
+    async fn end_if_nobodys(&self, app: &App, access: &AccessToken) -> Result<(), Error> {
+        let row = self.parts.store.consent(&self.source, &app.client_id).await;
+        if row.map_err(|error| stored(&error))?.is_none()
+            && let Err(error) = self.parts.zoom.revoke(app, access).await
+        {
+            warn!(source = &*self.source, %error, "a consent that no source has any more was not revoked at Zoom");
+        }
+        Ok(())
     }
 
     async fn give_back(
@@ -216,6 +244,12 @@ fn refused(code: Code, detail: impl Into<String>) -> Error {
     Error::Refused {
         code,
         detail: detail.into(),
+    }
+}
+
+fn unavailable(error: &dyn fmt::Display) -> Error {
+    Error::Unavailable {
+        detail: format!("the source's token cannot be used now: {error}"),
     }
 }
 

@@ -34,15 +34,13 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    store::{self, Store, catalog::SealedSecret},
+    store::{self, Store, catalog::SealedSecret, consents::TOKEN_FIELD},
     vault::Vault,
     zoom::{App, Credential, Grant, Zoom},
 };
 
 /// The path that Zoom sends browsers back to.
 pub const CALLBACK_PATH: &str = "/oauth/callback";
-/// The field under which the vault seals refresh tokens.
-const TOKEN_FIELD: &str = "refresh_token";
 
 /// Runs a future to its end, whoever stops waiting for it.
 pub type Whole = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;

@@ -94,6 +94,11 @@ pub fn replay_id(destination: &DestinationId, event_id: &str) -> String {
     name(&[destination.as_str(), event_id])
 }
 
+/// The id of a batch of audit entries: the same for the same entries to the same destination.
+pub fn audit_id(destination: &DestinationId, from: i64, to: i64) -> String {
+    name(&[destination.as_str(), "audit", &from.to_string(), &to.to_string()])
+}
+
 fn name(parts: &[&str]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"zoom-log-batch/1\0");

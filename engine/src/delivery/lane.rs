@@ -1,4 +1,4 @@
-//! One lane under one claim: queued dead letters first, then its feeds, several at once where the destination allows.
+//! One lane under one claim: queued dead letters first, then audit entries, then its feeds, several at once where the destination allows.
 
 use std::{
     sync::{
@@ -112,6 +112,10 @@ impl<'a> Run<'a> {
         let replayed = self.replay().await?;
         if !matches!(replayed, Ended::Drained) {
             return Ok(replayed);
+        }
+        let audited = self.deliver_audit().await?;
+        if !matches!(audited, Ended::Drained) {
+            return Ok(audited);
         }
         let feeds = self.store().pending_feeds(&self.claim, FEEDS).await?;
         let mut ended = if feeds.len() == FEEDS as usize {

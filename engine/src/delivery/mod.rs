@@ -5,7 +5,7 @@
 //! A **lane** is a destination's delivery, and is leased as a whole. A **position** is how far the destination has
 //! acknowledged one feed's log; the feeds of a lane are independent of each other. [`DeliveryWorker`] does one lane an
 //! activation: it claims the one that is due longest, opens the destination, sends queued dead letters again, then
-//! delivers each feed's events batch by batch, several feeds at once where the destination allows it. [`batch`]
+//! entries of the audit log where the destination is to have it, then delivers each feed's events batch by batch, several feeds at once where the destination allows it. [`batch`]
 //! decides, purely, which events go together. [`RetentionWorker`] forgets what all have.
 //!
 //! # The life of a batch
@@ -38,6 +38,7 @@
 //! is lost. Each event carries its id, each batch its own, so that the receiver can drop the repeat; a file repairs
 //! itself. Order holds within a feed, except for what is replayed.
 
+mod audit;
 pub mod batch;
 mod feed;
 mod lane;

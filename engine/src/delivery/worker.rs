@@ -33,7 +33,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 /// How delivery goes about it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Who holds the leases: another text at each start of an engine.
+    /// Who holds the leases: the engine's id, a slash, and another text at each start of an engine.
     pub owner: String,
     /// How long a lease lasts without being renewed. It is renewed before each write, so it must be longer than the
     /// longest write.
@@ -45,6 +45,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whose events these are: the owner's name begins with the engine's id.
+    pub(super) fn engine_id(&self) -> &str {
+        self.owner.split('/').next().unwrap_or_default()
+    }
+
     /// The usual lengths of time: a write takes five minutes at most.
     pub fn new(owner: String, backoff: Backoff) -> Self {
         Self {

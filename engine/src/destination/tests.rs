@@ -44,6 +44,7 @@ fn batch(rows: &[&str]) -> Batch {
             collected_at: Timestamp::UNIX_EPOCH,
             labels: "sso",
             row,
+            detail_at: None,
         };
         lines.push(&event, &Origin::new(&feed, "s"), false);
     }
@@ -226,7 +227,10 @@ async fn serve() -> (Server, String) {
 
 fn kinds() -> Kinds {
     let options = Options {
-        allow_private_addresses: true,
+        egress: crate::http::Rule {
+            private: true,
+            ..crate::http::Rule::default()
+        },
         ..Options::default()
     };
     let (clock, _) = Clock::simulated("2026-01-31T12:00:00Z".parse().unwrap());

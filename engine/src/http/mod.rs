@@ -19,7 +19,7 @@ mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub use egress::Refused;
+pub use egress::{Refused, Rule};
 pub use error::Error;
 pub use message::{Request, Response};
 pub use reqwest::{Method, StatusCode, header};
@@ -38,7 +38,7 @@ use url::Url;
 
 use self::{
     body::{Body, Fault},
-    egress::{Resolver, Rule},
+    egress::{Names, Resolver, System},
     error::origin,
     message::{announced, refuse_redirect},
     simulated::Wire,
@@ -56,8 +56,8 @@ pub struct Options {
     pub total_timeout: Duration,
     /// The most bytes of a body that are read, where the request sets no other limit.
     pub max_response_bytes: usize,
-    /// Whether addresses outside the public internet may be connected to.
-    pub allow_private_addresses: bool,
+    /// Which addresses outside the public internet may be connected to.
+    pub egress: Rule,
     /// Certificate authorities to trust beside those of the system, in DER.
     pub authorities: Vec<CertificateDer<'static>>,
 }
@@ -69,7 +69,7 @@ impl Default for Options {
             read_timeout: Duration::from_secs(30),
             total_timeout: Duration::from_mins(1),
             max_response_bytes: 32 << 20,
-            allow_private_addresses: false,
+            egress: Rule::default(),
             authorities: Vec::new(),
         }
     }
@@ -79,7 +79,7 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Http {
     transport: Transport,
-    rule: Rule,
+    rule: Arc<Rule>,
     total_timeout: Duration,
     max_response_bytes: usize,
     clock: Clock,
@@ -98,17 +98,20 @@ impl Http {
     /// # Errors
     ///
     /// [`Error::Invalid`] where one of the additional authorities is not a certificate.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn new(options: Options, clock: Clock) -> Result<Self, Error> {
-        let rule = if options.allow_private_addresses {
-            Rule::Any
-        } else {
-            Rule::PublicOnly
-        };
+        Self::with_names(options, clock, Arc::new(System))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    fn with_names(options: Options, clock: Clock, names: Arc<dyn Names>) -> Result<Self, Error> {
+        let rule = Arc::new(options.egress);
         let client = Client::builder()
             .tls_backend_preconfigured(tls(options.authorities)?)
             .user_agent(concat!("zoom-log-engine/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Resolver { rule })
+            .dns_resolver(Resolver {
+                rule: Arc::clone(&rule),
+                names,
+            })
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
             // Shorter than the minute after which load balancers drop idle connections without a word.

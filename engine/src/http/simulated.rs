@@ -72,7 +72,10 @@ impl Http {
         } = Options::default();
         Self {
             transport: super::Transport::Simulated(Wire(network)),
-            rule: Rule::Any,
+            rule: Arc::new(Rule {
+                private: true,
+                ..Rule::default()
+            }),
             total_timeout,
             max_response_bytes,
             clock,

@@ -34,7 +34,10 @@ fn http(options: Options) -> Http {
 
 fn inside() -> Options {
     Options {
-        allow_private_addresses: true,
+        egress: Rule {
+            private: true,
+            ..Rule::default()
+        },
         ..Options::default()
     }
 }
@@ -141,7 +144,7 @@ async fn addresses_inside_are_refused_as_literals_and_after_resolution() {
         assert!(matches!(error, Error::EgressRefused(_)), "{host}: {error:?}");
         let text = error.to_string();
         assert!(
-            text.contains("loopback") && text.contains("egress.allow_private_addresses"),
+            text.contains("loopback") && text.contains("egress.allow_networks"),
             "{text}"
         );
         assert!(!text.contains("marker"), "{text}");
@@ -255,4 +258,150 @@ fn what_cannot_be_sent_is_refused_without_showing_it() {
     assert!(!format!("{request:?}").contains("marker"));
     assert!(!format!("{:?}", request.headers).contains("marker"));
     assert_eq!(request.headers["authorization"], "Basic dXNlcjptYXJrZXI=");
+}
+
+/// A resolver in the hands of somebody who wants the engine to talk to what is inside: each question takes the next
+/// answer, and the last one stays.
+#[derive(Debug)]
+struct Hostile {
+    answers: std::sync::Mutex<Vec<Vec<SocketAddr>>>,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Hostile {
+    fn new(answers: &[&[&str]]) -> Arc<Self> {
+        let address = |text: &&str| -> SocketAddr { format!("{text}:0").parse().unwrap() };
+        let answers = answers
+            .iter()
+            .rev()
+            .map(|answer| answer.iter().map(address).collect());
+        Arc::new(Self {
+            answers: answers.collect::<Vec<_>>().into(),
+            asked: 0.into(),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Names for Hostile {
+    async fn look_up(&self, _: &str) -> std::io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let mut answers = self.answers.lock().unwrap();
+        let answer = if answers.len() > 1 {
+            answers.pop()
+        } else {
+            answers.last().cloned()
+        };
+        Ok(answer.unwrap_or_default())
+    }
+}
+
+/// A server inside that must not be reached, and how many have reached it.
+async fn inside_server() -> (SocketAddr, Arc<std::sync::atomic::AtomicUsize>) {
+    let reached = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = Arc::clone(&reached);
+    let answer = move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async { "inside" }
+    };
+    (serve(Router::new().route("/", get(answer))).await, reached)
+}
+
+#[tokio::test]
+async fn a_name_that_turns_to_an_address_inside_is_not_followed_there() {
+    let (server, reached) = inside_server().await;
+    let url = format!("http://rebinding.example:{}/", server.port());
+    // First an address that answers nobody, then one inside, alone and beside a public one.
+    let names = Hostile::new(&[
+        &["192.0.2.1"],
+        &["127.0.0.1"],
+        &["[::ffff:127.0.0.1]"],
+        &["[64:ff9b::7f00:1]"],
+    ]);
+    let open = Options {
+        connect_timeout: Duration::from_millis(200),
+        // The address of the first answer is one for documents: it stands for a public one that is not there.
+        egress: Rule {
+            networks: vec![("192.0.2.0".parse().unwrap(), 24)],
+            ..Rule::default()
+        },
+        ..Options::default()
+    };
+    let http = Http::with_names(open, Clock::real(), names.clone()).unwrap();
+    let first = http.send(&request(&url)).await.unwrap_err();
+    assert!(first.is_temporary(), "{first:?}");
+    for _ in 0..3 {
+        let error = http.send(&request(&url)).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::EgressRefused(refused) if refused.host == "rebinding.example"),
+            "{error:?}"
+        );
+    }
+    assert_eq!(
+        names.asked.load(std::sync::atomic::Ordering::SeqCst),
+        4,
+        "each connection is judged by its own answer"
+    );
+    assert_eq!(reached.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn only_the_allowed_addresses_of_a_mixed_answer_are_connected_to() {
+    let (server, reached) = inside_server().await;
+    let url = format!("http://mixed.example:{}/", server.port());
+    // The server listens on 127.0.0.1 alone; of the answer only the other address is allowed, and nobody is there.
+    let names = Hostile::new(&[&["127.0.0.1", "127.0.0.2"]]);
+    let only = |network: &str| Options {
+        connect_timeout: Duration::from_millis(500),
+        egress: Rule {
+            networks: vec![(network.parse().unwrap(), 32)],
+            ..Rule::default()
+        },
+        ..Options::default()
+    };
+    let http = Http::with_names(only("127.0.0.2"), Clock::real(), names.clone()).unwrap();
+    assert!(http.send(&request(&url)).await.is_err());
+    assert_eq!(reached.load(std::sync::atomic::Ordering::SeqCst), 0);
+    let http = Http::with_names(only("127.0.0.1"), Clock::real(), names).unwrap();
+    assert_eq!(http.send(&request(&url)).await.unwrap().body, "inside");
+}
+
+#[tokio::test]
+async fn a_redirect_inside_is_not_followed_and_a_bomb_is_not_unpacked() {
+    let (server, reached) = inside_server().await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 64 << 20]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 100_000);
+    let to_inside = format!("http://{server}/");
+    let hostile = serve(
+        Router::new()
+            .route(
+                "/away",
+                get(move || async move { (StatusCode::TEMPORARY_REDIRECT, [("location", to_inside)]) }),
+            )
+            .route(
+                "/bomb",
+                get(move || async move { ([("content-encoding", "gzip")], bomb) }),
+            ),
+    )
+    .await;
+    let names = Hostile::new(&[&["127.0.0.1"]]);
+    let open = Options {
+        egress: Rule {
+            hosts: vec!["hostile.example".to_owned()],
+            ..Rule::default()
+        },
+        ..Options::default()
+    };
+    let http = Http::with_names(open, Clock::real(), names).unwrap();
+    let ask = async |path: &str| {
+        let url = format!("http://hostile.example:{}/{path}", hostile.port());
+        http.send(&request(&url).max_response_bytes(1 << 20))
+            .await
+            .unwrap_err()
+    };
+    assert!(matches!(ask("away").await, Error::Redirected { .. }));
+    assert!(matches!(ask("bomb").await, Error::TooLarge { .. }));
+    assert_eq!(reached.load(std::sync::atomic::Ordering::SeqCst), 0);
 }

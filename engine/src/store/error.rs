@@ -12,6 +12,9 @@ pub enum Error {
     /// What is stored cannot be read: it was damaged, or written by a newer version.
     #[error("what is stored cannot be read: {0}")]
     Damaged(String),
+    /// A secret was sealed with a master key that another one has replaced since: seal it again.
+    #[error("the secret was sealed with a master key that has been replaced since")]
+    KeyRetired,
     /// The store cannot be opened; the text says why and what to do.
     #[error("{0}")]
     Open(String),

@@ -1,23 +1,15 @@
 //! Facts about the installation itself.
 
-use super::{Error, Store};
+use super::{Error, Store, sql};
 
 const ENGINE_ID: &str = "engine_id";
-const KEY_CHECK: &str = "vault_key_check";
+pub(super) const KEY_CHECK: &str = "vault_key_check";
 
 impl Store {
     /// The installation's id: `candidate` where the store is new, what it already has otherwise.
     pub async fn engine_id(&self, candidate: &str) -> Result<String, Error> {
         let id = self.keep(ENGINE_ID, candidate.as_bytes()).await?;
         String::from_utf8(id).map_err(|_| Error::Damaged("the engine's id is not a text".to_owned()))
-    }
-
-    /// The check value of the vault's key, once there is one.
-    pub async fn key_check(&self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1")
-            .bind(KEY_CHECK)
-            .fetch_optional(self.read())
-            .await?)
     }
 
     /// Remembers the check value of the vault's key; answers the one that is kept.
@@ -27,12 +19,12 @@ impl Store {
 
     async fn keep(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, Error> {
         let mut write = self.durable().await?;
-        sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
+        sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
             .bind(key)
             .bind(value)
             .execute(&mut *write)
             .await?;
-        let kept = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1")
+        let kept = sql::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(key)
             .fetch_one(&mut *write)
             .await?;

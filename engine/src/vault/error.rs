@@ -9,19 +9,60 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store holds sealed secrets, and the key that opens them is not there. Bring the key file back.
-    #[error("the key file {} does not exist, but the store holds secrets that were sealed with it: restore the file, or set `vault.key_file` to where it is; a new key would make them unreadable", .path.display())]
+    /// The store holds sealed secrets, and there is no key. Bring it back.
+    #[error(
+        "there is no master key in {place}, but the store holds secrets that were sealed with the key {key}: bring that key back, or set `vault.key` or `vault.key_file` to where it is; a new key would make them unreadable, so none is made"
+    )]
     KeyMissing {
         /// Where the key was looked for.
-        path: PathBuf,
+        place: String,
+        /// Which one is needed.
+        key: String,
     },
-    /// The key is not the one that the store's secrets were sealed with. Bring the right file.
-    #[error("the key in {} is not the one that the store's secrets were sealed with: restore the right file, or set `vault.key_file` to where it is", .path.display())]
+    /// The key is not one that the store's secrets need. Bring the right one.
+    #[error(
+        "the store holds secrets that need the master key {key}, which is not in {place}: bring that key back, or set `vault.key` or `vault.key_file` to where it is"
+    )]
     KeyWrong {
-        /// Where the key was read.
-        path: PathBuf,
+        /// Where keys were read.
+        place: String,
+        /// Which one is needed.
+        key: String,
     },
-    /// A key or token file holds something else. Correct or remove the file.
+    /// The place for a key, which the engine may not write to, holds none.
+    #[error("there is no master key in {place}: put one there, as `zoom-log-engine key generate` prints it")]
+    KeyNotProvided {
+        /// Where the key was looked for.
+        place: String,
+    },
+    /// A key cannot be added where somebody else provides the keys.
+    #[error(
+        "{place} holds no key beside the one in use, and a new one cannot be written there: add one, as `zoom-log-engine key generate` prints it, let every engine have both, and begin again"
+    )]
+    KeyNotAdded {
+        /// Where the keys are.
+        place: String,
+    },
+    /// The store turned to a key while this process runs that it does not have. Nothing was changed; try again once it
+    /// has.
+    #[error(
+        "the secrets are being sealed with the master key {key}, which is not in {place}: put it there beside the others, and start this engine again where it cannot read the place by itself"
+    )]
+    KeyNotHeld {
+        /// Where keys were read.
+        place: String,
+        /// Which one is needed.
+        key: String,
+    },
+    /// What should hold master keys holds something else. Restore it.
+    #[error(
+        "{place} does not hold master keys (32 bytes each in base64, one a line): restore it from a copy"
+    )]
+    KeyMalformed {
+        /// Where keys were read.
+        place: String,
+    },
+    /// A token file holds something else. Correct or remove the file.
     #[error("{} is not {expected}: correct the file, or remove it to have the engine make a new one", .path.display())]
     Malformed {
         /// Which file.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::Path,
 };
 
@@ -15,8 +15,18 @@ use super::Error;
 /// No secret of ours is longer; a larger file is something else.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
 
-/// Reads a file whole; `None` where there is none.
+/// Reads a file of the engine's own whole; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    read_private(path, 0o077)
+}
+
+/// Reads a file that somebody else provides; its group may be how the engine's user is let in.
+pub(super) fn read_provided(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    read_private(path, 0o007)
+}
+
+/// Reads a file whole, and warns where it can be opened by those whose bits are in `others`.
+fn read_private(path: &Path, others: u32) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -26,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         .metadata()
         .map_err(|error| Error::file("read", path, error))?
         .permissions();
-    if permissions.mode() & 0o077 != 0 {
+    if permissions.mode() & others != 0 {
         warn!(path = %path.display(), mode = format!("{:03o}", permissions.mode() & 0o777), "secret file can be read by other users: `chmod 600` it");
     }
     read_capped(&mut file)
@@ -73,6 +83,26 @@ pub(super) fn create(path: &Path, content: &[u8]) -> Result<bool, Error> {
     });
     let _ = fs::remove_file(&draft);
     result.map_err(failed)
+}
+
+/// Replaces a file, whole or not at all, and durably; it stays its owner's.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let failed = |error| Error::file("replace", path, error);
+    // What a link leads to is replaced, not the link.
+    let path = fs::canonicalize(path).map_err(failed)?;
+    let owner = fs::metadata(&path).map_err(failed)?;
+    let mut draft = path.clone().into_os_string();
+    draft.push(format!(".{}.new", std::process::id()));
+    let draft = Path::new(&draft);
+    let _ = fs::remove_file(draft);
+    let replaced = write(draft, content)
+        .and_then(|()| chown(draft, Some(owner.uid()), Some(owner.gid())))
+        .and_then(|()| fs::rename(draft, &path))
+        .and_then(|()| File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all());
+    if replaced.is_err() {
+        let _ = fs::remove_file(draft);
+    }
+    replaced.map_err(failed)
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {

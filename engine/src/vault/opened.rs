@@ -49,8 +49,12 @@ impl Error {
             Self::ReferenceForbidden { .. } | Self::ReferenceMalformed { .. } => Code::SecretRefRefused,
             Self::ReferenceUnreadable { .. } => Code::SecretRefUnreadable,
             Self::Unsealable { .. } => Code::MissingSecret,
+            Self::KeyNotHeld { .. } => Code::StoreUnavailable,
             Self::KeyMissing { .. }
             | Self::KeyWrong { .. }
+            | Self::KeyNotProvided { .. }
+            | Self::KeyNotAdded { .. }
+            | Self::KeyMalformed { .. }
             | Self::Malformed { .. }
             | Self::File { .. }
             | Self::Crypto { .. } => Code::Internal,

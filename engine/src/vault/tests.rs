@@ -6,10 +6,19 @@ use super::*;
 
 fn options(dir: &tempfile::TempDir) -> Options {
     Options {
-        key_file: dir.path().join("vault.key"),
+        key: KeyFrom::File(dir.path().join("vault.key")),
         ref_dirs: vec![],
         ref_env_prefixes: vec![],
     }
+}
+
+/// A store that needs this key alone.
+fn under(active: &str) -> Held<'_> {
+    Held::SealedUnder(Sealed {
+        active,
+        next: None,
+        fingerprint: None,
+    })
 }
 
 fn vault() -> Vault {
@@ -25,7 +34,7 @@ fn a_key_is_made_once_and_its_check_value_stays() {
     let sealed = first
         .seal("src_1", "client_secret", &Secret::from("s3cret"))
         .unwrap();
-    let again = Vault::load(options(&dir), Held::SealedUnder(first.key_check())).unwrap();
+    let again = Vault::load(options(&dir), under(&first.key_check())).unwrap();
     assert!(!again.key_created());
     assert_eq!(again.key_check(), first.key_check());
     assert_eq!(
@@ -37,13 +46,13 @@ fn a_key_is_made_once_and_its_check_value_stays() {
 #[test]
 fn no_key_is_made_while_the_store_holds_secrets() {
     let dir = tempfile::tempdir().unwrap();
-    let error = Vault::load(options(&dir), Held::SealedUnder("0123")).unwrap_err();
+    let error = Vault::load(options(&dir), under("0123")).unwrap_err();
     assert!(matches!(error, Error::KeyMissing { .. }), "{error}");
     assert!(error.to_string().contains("vault.key_file"), "{error}");
     assert!(!dir.path().join("vault.key").exists());
 
     Vault::load(options(&dir), Held::Nothing).unwrap();
-    let error = Vault::load(options(&dir), Held::SealedUnder(vault().key_check())).unwrap_err();
+    let error = Vault::load(options(&dir), under(&vault().key_check())).unwrap_err();
     assert!(matches!(error, Error::KeyWrong { .. }), "{error}");
 }
 
@@ -53,7 +62,7 @@ fn a_key_file_may_be_raw_or_text_and_nothing_else() {
     let path = dir.path().join("vault.key");
     let load = || Vault::load(options(&dir), Held::Nothing);
     std::fs::write(&path, [7; 32]).unwrap();
-    let raw = load().unwrap().key_check().to_owned();
+    let raw = load().unwrap().key_check();
     std::fs::write(&path, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n").unwrap();
     assert_eq!(load().unwrap().key_check(), raw);
     for wrong in [
@@ -66,6 +75,46 @@ fn a_key_file_may_be_raw_or_text_and_nothing_else() {
         let error = load().unwrap_err();
         assert!(error.to_string().contains("32 bytes"), "{error}");
     }
+}
+
+#[test]
+fn several_keys_stand_in_one_file_with_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.key");
+    std::fs::write(&path, [7; 32]).unwrap();
+    let vault = Vault::load(options(&dir), Held::Nothing).unwrap();
+    let first = vault.key_check();
+    let second = vault.add_key().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains(&format!("# {}", key_name(&second))),
+        "a raw key became text: {text}"
+    );
+    assert_eq!(vault.keys(), [first.clone(), second.clone()]);
+    let again = Vault::load(options(&dir), under(&second)).unwrap();
+    assert_eq!((again.key_check(), again.keys().len()), (second, 2));
+    assert_eq!(vault.key_check(), first, "nobody turned to the new one yet");
+    let names = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(names, 1, "no draft is left");
+}
+
+#[test]
+fn a_provided_key_is_neither_made_nor_added_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("credential");
+    let provided = || Options {
+        key: KeyFrom::Provided(path.clone()),
+        ..options(&dir)
+    };
+    let error = Vault::load(provided(), Held::Nothing).unwrap_err();
+    assert!(
+        matches!(error, Error::KeyNotProvided { .. }) && !path.exists(),
+        "{error}"
+    );
+    std::fs::write(&path, generate_key().unwrap().expose()).unwrap();
+    let vault = Vault::load(provided(), Held::Nothing).unwrap();
+    assert!(!vault.key_created());
+    assert!(matches!(vault.add_key(), Err(Error::KeyNotAdded { .. })));
 }
 
 #[test]
@@ -122,6 +171,27 @@ proptest! {
         }
         let (shifted_owner, shifted_field) = (format!("{owner}{field}"), String::new());
         prop_assert!(field.is_empty() || vault.open(&shifted_owner, &shifted_field, &sealed).is_err());
+    }
+
+    #[test]
+    fn what_was_sealed_whole_still_opens_and_is_wrapped_anew_under_another_key(text: String, owner: String) {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Vault::load(options(&dir), Held::Nothing).unwrap();
+        let row = Row { owner: &owner, field: "f" };
+        let whole = envelope::seal_whole(&old.keyring.sealing(), row, text.as_bytes());
+        let opened = old.open(&owner, "f", &whole).unwrap();
+        prop_assert_eq!(opened.expose(), text.as_str());
+        prop_assert!(old.open(&owner, "g", &whole).is_err());
+        let envelope = old.seal(&owner, "f", &Secret::from(text.as_str())).unwrap();
+        let next = old.add_key().unwrap();
+        let new = Vault::load(options(&dir), under(&next)).unwrap();
+        for sealed in [whole, envelope] {
+            let rewrapped = new.rewrap(&owner, "f", &sealed).unwrap();
+            prop_assert!(rewrapped.starts_with(&new.header()) && !sealed.starts_with(&new.header()));
+            let opened = new.open(&owner, "f", &rewrapped).unwrap();
+            prop_assert_eq!(opened.expose(), text.as_str());
+            prop_assert!(new.rewrap(&owner, "g", &sealed).is_err());
+        }
     }
 
     #[test]

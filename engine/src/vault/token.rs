@@ -98,8 +98,8 @@ pub fn token_id(text: &Secret) -> Option<TokenId> {
 impl Vault {
     /// Whether a text is the one of this digest, in a time that tells nothing about where they differ.
     pub fn is_token(&self, text: &Secret, kept: &[u8]) -> bool {
-        let kept = hmac::sign(&self.keys.fingerprint, kept);
-        hmac::verify(&self.keys.fingerprint, digest_of(text).as_ref(), kept.as_ref()).is_ok()
+        let kept = hmac::sign(&self.fingerprint, kept);
+        hmac::verify(&self.fingerprint, digest_of(text).as_ref(), kept.as_ref()).is_ok()
     }
 }
 
@@ -110,13 +110,13 @@ fn digest_of(text: &Secret) -> digest::Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::{Held, Options};
+    use crate::vault::{Held, KeyFrom, Options};
 
     #[test]
     fn a_made_token_names_itself_and_only_its_own_text_fits() {
         let dir = tempfile::tempdir().unwrap();
         let options = Options {
-            key_file: dir.path().join("vault.key"),
+            key: KeyFrom::File(dir.path().join("vault.key")),
             ref_dirs: Vec::new(),
             ref_env_prefixes: Vec::new(),
         };

@@ -194,7 +194,12 @@ impl Zoom {
             .total_timeout(self.shared.timeout))
     }
 
-    fn read(&self, app: &App, answer: &Response, asked_at: Timestamp) -> Result<TokenAnswer, Error> {
+    pub(super) fn read(
+        &self,
+        app: &App,
+        answer: &Response,
+        asked_at: Timestamp,
+    ) -> Result<TokenAnswer, Error> {
         let answer: Answer = answer.json().map_err(|_| {
             // The reader's own words may quote the body, and the body holds a token.
             Error::Malformed {
@@ -239,7 +244,7 @@ impl Zoom {
 /// A token answer, with the refresh token where there is one.
 #[derive(Debug)]
 pub(super) struct TokenAnswer {
-    access: AccessToken,
+    pub(super) access: AccessToken,
     refresh: Option<Secret>,
     scopes: Vec<String>,
 }

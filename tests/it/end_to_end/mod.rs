@@ -11,6 +11,7 @@ mod consent_faults;
 mod consent_pages;
 mod crash;
 mod delivery;
+mod deploy;
 mod drift;
 mod exactly_once;
 mod examples;
@@ -25,7 +26,9 @@ mod newer;
 mod query;
 mod refusals;
 mod release;
+mod rotation;
 mod secrets;
+mod tls;
 mod tokens;
 
 use std::time::Duration;

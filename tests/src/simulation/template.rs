@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use zoom_log_engine::{
     clock::Clock,
     store::Store,
-    vault::{Held, Options, Vault},
+    vault::{Held, KeyFrom, Options, Vault},
 };
 
 /// What the names of our directories begin with; behind it comes the number of the process.
@@ -41,7 +41,7 @@ impl Template {
         let store = Store::open(&path, Clock::real()).await.expect("open a store");
         store.close().await;
         let options = Options {
-            key_file: root.path().join("vault.key"),
+            key: KeyFrom::File(root.path().join("vault.key")),
             ref_dirs: Vec::new(),
             ref_env_prefixes: Vec::new(),
         };

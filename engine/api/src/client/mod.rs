@@ -20,9 +20,9 @@ mod identity;
 mod retry;
 mod tokens;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use reqwest::{Certificate, Method, RequestBuilder, header};
+use reqwest::{Certificate, Identity, Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,6 +36,22 @@ use crate::{
 /// How long one try may take. Creating a source waits for Zoom's own answers, so it is generous.
 const TRY_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whom a client trusts, and who it says that it is.
+#[derive(Clone, Default)]
+pub struct Trust {
+    /// Further certificate authorities, in PEM; empty for none.
+    pub authorities: Vec<u8>,
+    /// A certificate and its key, in PEM, for an engine that asks for one; empty for none.
+    pub identity: Vec<u8>,
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust").finish_non_exhaustive()
+    }
+}
+
 /// A connection to one engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -51,21 +67,16 @@ impl Client {
     ///
     /// When `base` is not an `http` or `https` URL, or the user agent cannot be a header.
     pub fn new(base: &str, token: Secret, user_agent: &str) -> Result<Self, Error> {
-        Self::with_authorities(base, token, user_agent, b"")
+        Self::with_trust(base, token, user_agent, &Trust::default())
     }
 
-    /// Prepares a client that trusts further certificate authorities, beside those of the system: certificates in PEM.
-    /// Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    /// Prepares a client that trusts further certificate authorities, beside those of the system, and shows a certificate
+    /// where it is asked for one. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
     ///
     /// # Errors
     ///
-    /// As [`Client::new`], and when `authorities` is not PEM.
-    pub fn with_authorities(
-        base: &str,
-        token: Secret,
-        user_agent: &str,
-        authorities: &[u8],
-    ) -> Result<Self, Error> {
+    /// As [`Client::new`], and when a part of `trust` is not PEM, or a certificate is there without its key.
+    pub fn with_trust(base: &str, token: Secret, user_agent: &str, trust: &Trust) -> Result<Self, Error> {
         let url = url::Url::parse(base)
             .map_err(|error| Error::Address(format!("`{base}` is not a URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
@@ -75,10 +86,19 @@ impl Client {
         }
         // Two installations of the same provider are harmless, the second is refused and dropped.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let trusted = Certificate::from_pem_bundle(authorities).map_err(|error| {
+        let trusted = Certificate::from_pem_bundle(&trust.authorities).map_err(|error| {
             Error::Address(format!("the certificate authorities cannot be read: {error}"))
         })?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if !trust.identity.is_empty() {
+            let identity = Identity::from_pem(&trust.identity).map_err(|error| {
+                Error::Address(format!(
+                    "the client certificate and its key cannot be read: {error}"
+                ))
+            })?;
+            http = http.identity(identity);
+        }
+        let http = http
             .tls_certs_merge(trusted)
             .user_agent(user_agent)
             .connect_timeout(CONNECT_TIMEOUT)

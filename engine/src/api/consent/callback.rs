@@ -20,7 +20,7 @@ use crate::credential::Accepted;
 
 /// What Zoom sends along. Texts that are given twice are given by nobody.
 #[derive(Debug, Default)]
-struct Query {
+pub(in super::super) struct Query {
     state: Option<Secret>,
     code: Option<Secret>,
     error: Option<String>,
@@ -28,7 +28,7 @@ struct Query {
 }
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    pub(in super::super) fn parse(query: &str) -> Self {
         let one = |wanted: &str| {
             let mut found = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == wanted);
             let value = found.next()?.1.into_owned();

@@ -17,6 +17,8 @@ use crate::{credential::CALLBACK_PATH, retry::later, zoom::Begun};
 const NAME: &str = "zoom_log_consent";
 /// How long somebody may take at Zoom; with a password, a second factor and a doubt.
 pub(super) const LIFE: Duration = Duration::from_mins(15);
+/// So many cookies of our name are looked at.
+const MOST_COOKIES: usize = 4;
 /// What the vault binds the cookie to: it opens as nothing else.
 const OWNER: &str = "consent";
 
@@ -77,7 +79,11 @@ impl Pending {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'));
         let mut values = pairs.filter_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='));
-        values.find_map(|value| Self::unseal(api, value))
+        // A browser sends one; each further one would cost a look for its key.
+        values
+            .by_ref()
+            .take(MOST_COOKIES)
+            .find_map(|value| Self::unseal(api, value))
     }
 
     fn unseal(api: &Api, value: &str) -> Option<Self> {

@@ -13,7 +13,7 @@
 //! * Every outcome is a page with its code and what to do next. Pages need no scripts, and all texts in them are
 //!   escaped.
 
-mod callback;
+pub(super) mod callback;
 mod cookie;
 mod page;
 

@@ -23,7 +23,7 @@ const COORDINATE: usize = 32;
 
 /// How a token is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum Algorithm {
+pub(in super::super) enum Algorithm {
     #[serde(rename = "RS256")]
     Rs256,
     #[serde(rename = "ES256")]
@@ -32,12 +32,12 @@ pub(super) enum Algorithm {
 
 /// A token that was read and not verified.
 #[derive(Debug)]
-pub(super) struct Unverified<'a> {
+pub(in super::super) struct Unverified<'a> {
     signed: &'a str,
     signature: Vec<u8>,
     algorithm: Algorithm,
-    pub(super) key_id: Option<String>,
-    pub(super) claims: Map<String, Value>,
+    pub(in super::super) key_id: Option<String>,
+    pub(in super::super) claims: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ struct Header {
 }
 
 /// Reads a token; otherwise says what is wrong with it, without showing any of it.
-pub(super) fn read(text: &str) -> Result<Unverified<'_>, &'static str> {
+pub(in super::super) fn read(text: &str) -> Result<Unverified<'_>, &'static str> {
     if text.len() > LONGEST {
         return Err("it is longer than 16 KiB");
     }
@@ -82,7 +82,7 @@ pub(super) fn read(text: &str) -> Result<Unverified<'_>, &'static str> {
 
 impl Unverified<'_> {
     /// Whether one of an issuer's keys signed it.
-    pub(super) fn signed_by(&self, keys: &[Key]) -> bool {
+    pub(in super::super) fn signed_by(&self, keys: &[Key]) -> bool {
         keys.iter().filter(|key| self.fits(key)).any(|key| {
             let message = self.signed.as_bytes();
             match &key.material {
@@ -97,7 +97,7 @@ impl Unverified<'_> {
     }
 
     /// Whether one of the keys is the one that it names.
-    pub(super) fn names_one_of(&self, keys: &[Key]) -> bool {
+    pub(in super::super) fn names_one_of(&self, keys: &[Key]) -> bool {
         keys.iter().any(|key| self.fits(key))
     }
 
@@ -109,7 +109,7 @@ impl Unverified<'_> {
 
 /// A public key of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(in super::super) struct Key {
     id: Option<String>,
     material: Material,
 }
@@ -197,7 +197,7 @@ struct WrittenKey {
 }
 
 /// Reads an issuer's keys; those of kinds that are not known here are passed over.
-pub(super) fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
+pub(in super::super) fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
     let written: WrittenKeys =
         serde_json::from_slice(body).map_err(|_| "its key set is not a JSON object with `keys`")?;
     let known: Vec<Key> = written

@@ -4,7 +4,7 @@
 //! is in its time, and a rule of the configuration takes its audience, its subject and its claims. The signature is
 //! checked before any rule is, so a stranger learns nothing about the rules.
 
-mod jwt;
+pub(super) mod jwt;
 mod keys;
 mod rules;
 

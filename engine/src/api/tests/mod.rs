@@ -3,10 +3,13 @@
 mod audit;
 mod consent;
 mod exchange;
+mod files;
 mod objects;
 mod secrets;
+mod sockets;
 mod sources;
 mod surface;
+mod tls;
 mod tokens;
 
 use std::{
@@ -32,9 +35,9 @@ use crate::{
     clock::{Clock, Simulation},
     credential::{Accepted, Departure},
     http::{self, Http},
-    store::{Store, catalog::SealedSecret},
+    store::catalog::SealedSecret,
     telemetry::Telemetry,
-    vault::{self, Held, Vault},
+    vault::{self, Held, KeyFrom, Vault},
     zoom::Begun,
 };
 
@@ -127,6 +130,7 @@ impl Consents for FakeCheck {
 
 struct Stage {
     dir: tempfile::TempDir,
+    home: crate::store::testing::Home,
     api: Api,
     router: Router,
     zoom: Arc<FakeCheck>,
@@ -194,12 +198,11 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = crate::store::testing::Home::new(dir.path());
+        let store = home.open(clock.clone()).await;
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let options = vault::Options {
-            key_file: dir.path().join("vault.key"),
+            key: KeyFrom::File(dir.path().join("vault.key")),
             ref_dirs: vec![dir.path().join("run")],
             ref_env_prefixes: vec!["CARGO_PKG_".to_owned()],
         };
@@ -225,6 +228,7 @@ impl Stage {
                 daily_request_budget: 1_000,
                 labeller: engine_api::label::Labeller::default(),
                 admin_token_only_bootstraps: false,
+                client_certificates: false,
                 issuers: Vec::new(),
             },
             source_check: Arc::clone(&zoom) as Arc<dyn SourceCheck>,
@@ -243,6 +247,7 @@ impl Stage {
         Self {
             router: router(&api),
             dir,
+            home,
             api,
             zoom,
             wakes,

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::api::{openapi, serve, table::table};
+use crate::api::{Entrance, openapi, serve, table::table};
 
 /// Probes and documents; the pages for people, which tell them what is missing; and where workloads get their token.
 const OPEN: [(&str, StatusCode); 7] = [
@@ -23,7 +23,6 @@ const OPEN: [(&str, StatusCode); 7] = [
     ("/v1/tokens/exchange", StatusCode::BAD_REQUEST),
 ];
 
-#[tokio::test]
 async fn every_route_but_seven_refuses_a_missing_and_a_wrong_token() {
     let stage = Stage::set().await;
     for route in table() {
@@ -77,6 +76,96 @@ fn the_document_and_the_router_tell_of_the_same_routes() {
     assert_eq!(routed.len(), table().len(), "each route stands in the table once");
     let operations: BTreeSet<_> = table().iter().map(|route| &route.operation).collect();
     assert_eq!(operations.len(), table().len(), "each operation has its own name");
+}
+
+/// Found by `make fuzz-api`: errors of pages were told of as JSON.
+#[tokio::test]
+async fn errors_come_in_the_form_that_the_document_tells_of() {
+    let stage = Stage::set().await;
+    let document = openapi::document();
+    for (path, asked) in [
+        ("/sources/{id}/authorize", "/sources/src_x/authorize"),
+        ("/oauth/callback", "/oauth/callback?code=x"),
+        ("/v1/sources/{id}", "/v1/sources/src_x"),
+    ] {
+        let answer = stage.get(asked).await;
+        let told = &document["paths"][path]["get"]["responses"][answer.status.as_str()]["content"];
+        let form = answer.header("content-type").split(';').next().unwrap();
+        assert!(told[form].is_object(), "{path}: {form} is not in {told}");
+    }
+}
+
+/// Found by `make fuzz-api`: the document allowed what is refused, and forbade what is taken.
+#[tokio::test]
+async fn parameters_are_taken_as_the_document_tells() {
+    let stage = Stage::set().await;
+    let document = openapi::document();
+    let path = stage.made("sources", &source("corp")).await;
+    let parameter = |method: &str, path: &str, name: &str| {
+        let parameters = document["paths"][path][method]["parameters"].as_array().unwrap();
+        let found = parameters.iter().find(|parameter| parameter["name"] == name);
+        found.unwrap_or_else(|| panic!("{method} {path} has no {name}"))["schema"].clone()
+    };
+    let most = parameter("get", "/v1/sources", "limit")["maximum"]
+        .as_u64()
+        .unwrap();
+    stage.get(&format!("/v1/sources?limit={most}")).await.expect(200);
+    let beyond = stage.get(&format!("/v1/sources?limit={}", most + 1)).await;
+    beyond.problem(Code::MalformedRequest, "");
+    assert_eq!(
+        parameter("get", "/v1/sources", "X-Request-Id"),
+        json!({ "type": "string" })
+    );
+    let long = "x".repeat(500);
+    let answer = stage
+        .ask_with("GET", "/v1/sources", &[("x-request-id", &long)], None)
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("x-request-id").len()),
+        (200, 32)
+    );
+    for (method, path, name, spec) in [
+        (
+            "put",
+            "/v1/sources/{id}",
+            "If-Match",
+            r#"^(\*|"[0-9]{1,19}"( ?, ?"[0-9]{1,19}")*)$"#,
+        ),
+        (
+            "post",
+            "/v1/sources",
+            "Idempotency-Key",
+            "^[!-~]([ -~]{0,198}[!-~])?$",
+        ),
+    ] {
+        assert_eq!(parameter(method, path, name)["pattern"], spec);
+    }
+    for (tag, status) in [
+        ("*", 200),
+        ("\"1\"", 200),
+        ("\"7\", \"1\"", 200),
+        ("", 400),
+        ("1", 400),
+        ("\"a\"", 400),
+    ] {
+        let answer = stage
+            .ask_with("PUT", &path, &[("if-match", tag)], Some(&source("corp")))
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{tag}");
+    }
+    let key = "k".repeat(200);
+    for (key, good) in [
+        (key.as_str(), true),
+        (&format!("{key}k"), false),
+        ("", false),
+        ("a b", true),
+    ] {
+        let spec = source(&format!("corp-{}-{}", key.len(), good));
+        let answer = stage
+            .ask_with("POST", "/v1/sources", &[("idempotency-key", key)], Some(&spec))
+            .await;
+        assert_eq!(answer.status.is_success(), good, "{key}: {}", answer.text);
+    }
 }
 
 #[test]
@@ -145,7 +234,6 @@ fn collect(value: &Value, references: &mut Vec<String>) {
     }
 }
 
-#[tokio::test]
 async fn every_error_is_a_problem_whoever_found_it() {
     let stage = Stage::set().await;
     for path in [
@@ -196,7 +284,6 @@ async fn every_error_is_a_problem_whoever_found_it() {
     stage.get("/healthz").await;
 }
 
-#[tokio::test]
 async fn a_request_is_given_up_when_its_time_is_over() {
     let stage = Stage::set().await;
     stage.zoom(Zoom::Hangs);
@@ -211,7 +298,6 @@ async fn a_request_is_given_up_when_its_time_is_over() {
     stage.get("/v1/sources").await.expect(200);
 }
 
-#[tokio::test]
 async fn a_request_keeps_its_callers_name_where_that_is_sane() {
     let stage = Stage::set().await;
     let named = async |id: &str| {
@@ -229,7 +315,6 @@ async fn a_request_keeps_its_callers_name_where_that_is_sane() {
     assert_ne!(named("").await, named("").await);
 }
 
-#[tokio::test]
 async fn the_engine_tells_what_it_is_and_how_it_is() {
     let stage = Stage::set().await;
     let view = stage.get("/v1/engine").await.expect(200);
@@ -273,13 +358,12 @@ async fn exchange(stream: &mut TcpStream, request: &str) -> String {
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
-#[tokio::test]
 async fn connections_are_served_and_let_go_in_order() {
     let stage = Stage::set().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = serve(listener, stage.api.clone(), stop.clone());
+    let serving = serve(listener, stage.api.clone(), Entrance::plain(10, 10), stop.clone());
     let talking = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let get = "GET /healthz HTTP/1.1\r\nhost: engine\r\n\r\n";
@@ -321,3 +405,12 @@ async fn connections_are_served_and_let_go_in_order() {
     };
     tokio::join!(serving, talking);
 }
+
+crate::store::testing::on_both!(
+    every_route_but_seven_refuses_a_missing_and_a_wrong_token,
+    every_error_is_a_problem_whoever_found_it,
+    a_request_is_given_up_when_its_time_is_over,
+    a_request_keeps_its_callers_name_where_that_is_sane,
+    the_engine_tells_what_it_is_and_how_it_is,
+    connections_are_served_and_let_go_in_order,
+);

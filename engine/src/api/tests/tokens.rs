@@ -43,7 +43,6 @@ fn wish(scope: &str) -> Value {
     json!({ "name": format!("for {scope}"), "scope": scope, "ttl": "1h" })
 }
 
-#[tokio::test]
 async fn each_route_takes_the_scope_that_it_names_and_none_below() {
     let stage = Stage::set().await;
     let mut tokens = Vec::new();
@@ -83,7 +82,6 @@ async fn each_route_takes_the_scope_that_it_names_and_none_below() {
     assert!(reads.len() > 10 && reads.iter().all(|route| route.scope == Scope::Read));
 }
 
-#[tokio::test]
 async fn a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest() {
     let stage = Stage::set().await;
     let answer = stage.post("/v1/tokens", &wish("write")).await;
@@ -114,7 +112,6 @@ async fn a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest() {
     }
 }
 
-#[tokio::test]
 async fn tokens_are_listed_in_pages() {
     let stage = Stage::set().await;
     for _ in 0..5 {
@@ -134,7 +131,6 @@ async fn tokens_are_listed_in_pages() {
     assert!(seen.len() == 5 && seen.is_sorted());
 }
 
-#[tokio::test]
 async fn an_ended_and_a_revoked_token_are_refused_at_once() {
     let stage = Stage::set().await;
     let (short, long) = (stage.token(wish("read")).await, stage.token(wish("read")).await);
@@ -168,7 +164,6 @@ async fn an_ended_and_a_revoked_token_are_refused_at_once() {
         .problem(Code::Unauthorized, "");
 }
 
-#[tokio::test]
 async fn a_token_makes_lesser_ones_that_end_with_it() {
     let stage = Stage::set().await;
     let parent = stage.token(wish("write")).await;
@@ -253,7 +248,6 @@ async fn a_token_makes_lesser_ones_that_end_with_it() {
         .expect(200);
 }
 
-#[tokio::test]
 async fn an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not() {
     let stage = Stage::set().await;
     let made = stage.token(wish("read")).await;
@@ -273,7 +267,6 @@ async fn an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not() 
     ask("192.0.2.1", TOKEN).await.expect(200);
 }
 
-#[tokio::test]
 async fn the_admin_token_can_be_made_to_only_bootstrap() {
     let stage = Stage::set_with(|parts, _| parts.limits.admin_token_only_bootstraps = true).await;
     let admin = stage.token(wish("admin")).await;
@@ -290,3 +283,82 @@ async fn the_admin_token_can_be_made_to_only_bootstrap() {
     // Without any other way in, it opens again.
     stage.get("/v1/engine").await.expect(200);
 }
+
+async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
+    let stage = Stage::set().await;
+    let made = stage.made("sources", &source("corp")).await;
+    let (path, id) = (format!("{made}/compare"), made.rsplit('/').next().unwrap());
+    let reader = stage.token(wish("read")).await;
+    let (other, writer) = (stage.token(wish("read")).await, stage.token(wish("write")).await);
+    let guess = async |token: &NewToken, secret: &str| {
+        let body = json!({ "secrets": { "client_secret": secret } });
+        stage.with(token.token.expose(), "POST", &path, Some(&body)).await
+    };
+    // Being right costs nothing.
+    for _ in 0..50 {
+        let compared = guess(&reader, "s3cret").await.expect(200);
+        assert_eq!(compared["matches"]["client_secret"], true);
+    }
+    for number in 0..20 {
+        guess(&reader, &format!("guess-{number}")).await.expect(200);
+    }
+    let refused = guess(&reader, "s3cret").await;
+    assert_eq!(refused.header("retry-after"), "60");
+    refused.problem(Code::TooManyFailures, "");
+    // A second token of the same scope begins nowhere else, and who may write needs no guesses.
+    guess(&other, "s3cret").await.problem(Code::TooManyFailures, "");
+    guess(&writer, "s3cret").await.expect(200);
+    // A request for several sources is no way around, and holds answers for those that are there.
+    let of = |id: &str, secret: &str| json!({ "id": id, "secrets": { "client_secret": secret } });
+    let nobody = "src_00000000000000000000000000";
+    let several = json!({ "items": [of(id, "s3cret"), of(nobody, "s3cret"), of(id, "guess")] });
+    for (token, answers) in [
+        (&reader, [None, None, None]),
+        (&writer, [Some(true), None, Some(false)]),
+    ] {
+        let token = token.token.expose();
+        let asked = stage
+            .with(token, "POST", "/v1/sources:compare", Some(&several))
+            .await;
+        let compared = asked.expect(200);
+        for (number, answer) in answers.into_iter().enumerate() {
+            let item = &compared["items"][number];
+            assert_eq!(item["id"], several["items"][number]["id"]);
+            let matches = item["result"]["matches"]["client_secret"].as_bool();
+            assert_eq!(matches, answer, "{compared}");
+        }
+    }
+    let many = json!({ "items": vec![of(id, "s3cret"); 101] });
+    let asked = stage
+        .with(writer.token.expose(), "POST", "/v1/sources:compare", Some(&many))
+        .await;
+    asked.problem(Code::MalformedBody, "items");
+    stage.clock.advance(Duration::from_mins(1));
+    guess(&reader, "s3cret").await.expect(200);
+
+    stage.zoom_refuses(Code::ZoomInvalidCredentials);
+    let trial = json!({ "spec": source("trial") });
+    let attempt = async || {
+        let token = reader.token.expose();
+        stage.with(token, "POST", "/v1/sources:try", Some(&trial)).await
+    };
+    for _ in 0..20 {
+        attempt()
+            .await
+            .problem(Code::ZoomInvalidCredentials, "client_secret");
+    }
+    stage.asked();
+    attempt().await.problem(Code::TooManyFailures, "");
+    assert!(stage.asked().is_empty(), "Zoom is not asked any more");
+}
+
+crate::store::testing::on_both!(
+    each_route_takes_the_scope_that_it_names_and_none_below,
+    a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest,
+    tokens_are_listed_in_pages,
+    an_ended_and_a_revoked_token_are_refused_at_once,
+    a_token_makes_lesser_ones_that_end_with_it,
+    an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not,
+    the_admin_token_can_be_made_to_only_bootstrap,
+    a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not,
+);

@@ -1,5 +1,6 @@
 //! The delivery worker against a scripted destination, and against real files.
 
+mod audit;
 mod failures;
 mod file_tests;
 mod only;
@@ -20,13 +21,13 @@ use crate::{
     retry::Backoff,
     store::testing::Fixture,
     telemetry::Telemetry,
-    vault::{self, Held, Vault},
+    vault::{self, Held, KeyFrom, Vault},
     worker::{Next, Turn, Worker as _},
 };
 
 fn vault(fixture: &Fixture) -> Vault {
     let options = vault::Options {
-        key_file: fixture.dir.path().join("key"),
+        key: KeyFrom::File(fixture.dir.path().join("key")),
         ref_dirs: vec![fixture.dir.path().join("secrets")],
         ref_env_prefixes: Vec::new(),
     };

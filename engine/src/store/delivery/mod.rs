@@ -16,6 +16,7 @@
 //! destination's sake. A wake during a lease is remembered in `woken`, and
 //! [`Store::release_lane`](super::Store::release_lane) obeys it, so none is lost between the last look and the release.
 
+mod audit;
 mod lane;
 mod links;
 mod log;
@@ -25,12 +26,14 @@ mod status;
 use engine_api::{Code, DestinationId};
 
 pub use self::{
+    audit::PendingAudit,
     lane::Lane,
-    links::{kick_lane, sync_positions, wake_lanes},
     log::StoredSegment,
     position::{Moved, Pending, Refusal, Settlement},
 };
 pub(super) use self::{
+    audit::{sync_audit, wake_audit_lanes},
+    links::{kick_lane, sync_positions, wake_lanes, wake_queued},
     position::answered,
     status::{health, trouble},
 };

@@ -178,7 +178,12 @@ impl Terraform {
             }
             match line.split_once('=') {
                 Some((name, value)) if !self.has(Feature::WriteOnly) && is_secret(name.trim()) => {
-                    let variable = value.trim().strip_prefix("var.");
+                    // What follows the variable, a comment for one, is left out.
+                    let ends = |character: char| !(character.is_alphanumeric() || character == '_');
+                    let variable = value
+                        .trim()
+                        .strip_prefix("var.")
+                        .and_then(|rest| rest.split(ends).next());
                     let referred = variable
                         .map(|variable| format!("{}_ref = \"{}\"\n", name.trim_end(), reference(variable)));
                     referred.unwrap_or(line)
@@ -228,7 +233,7 @@ mod tests {
         assert!(Feature::ALL.is_sorted_by_key(|feature| feature.since()));
         assert_eq!(Terraform::of("one"), None);
         let say = |version: &str| {
-            let text = "variable \"s\" { ephemeral = true }\n  client_secret   = var.s\n  name = var.s\n";
+            let text = "variable \"s\" { ephemeral = true }\n  client_secret   = var.s # kept out of state\n  name = var.s\n";
             Terraform::of(version)
                 .unwrap()
                 .say(text, |variable| format!("env:{variable}"))

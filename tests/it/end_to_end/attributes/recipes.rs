@@ -143,7 +143,7 @@ impl<'a> Surroundings<'a> {
                 json!(["activity", "operation"]),
             ]),
             ("source", "destination_ids") => plain([json!([one]), json!([two]), json!([])]),
-            ("source", "enabled") => plain([true, false, false]),
+            ("source", "enabled") | ("destination", "audit_log") => plain([true, false, false]),
             ("source", "verify") | ("destination", "metadata") => plain([false, true, true]),
             ("source", "poll_interval") => plain(["15m", "20m", "25m"]),
             ("source", "late_window") => plain(["24h", "36h", "3d"]),
