@@ -13,6 +13,8 @@ const RARE: [u64; 2] = [26, 51];
 
 /// Points that only the real process passes: they stand on threads that a simulation does not see.
 const REAL_ONLY: [&str; 1] = ["file.half_written"];
+/// Points of a command beside the engine, which dies at each of them in a test of its own.
+const OF_THE_ROTATION: &str = "rotation.";
 
 async fn apart<T: Send + 'static>(work: impl FnOnce(&Template) -> T + Send + 'static) -> T {
     let template = Template::make().await;
@@ -48,7 +50,7 @@ async fn the_laws_hold_under_a_fixed_set_of_seeds_that_passes_every_crash_point(
     let died: BTreeSet<&str> = all.chain(&real_only).copied().collect();
     let missed: Vec<&&str> = crash::POINTS
         .iter()
-        .filter(|point| !died.contains(**point))
+        .filter(|point| !died.contains(**point) && !point.starts_with(OF_THE_ROTATION))
         .collect();
     assert!(
         missed.is_empty(),

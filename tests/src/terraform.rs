@@ -226,8 +226,30 @@ impl Terraform {
             plan.ran.all()
         );
         let refresh = self
-            .run(&["plan", "-refresh-only", "-no-color", "-detailed-exitcode"])
+            .run(&[
+                "plan",
+                "-refresh-only",
+                "-no-color",
+                "-detailed-exitcode",
+                "-out=refresh",
+            ])
             .await;
+        if refresh.code == Some(2) && version().has(Feature::DataInRefresh) {
+            // The code is the same with and without changes where there is a data source.
+            let refreshed = json(&self.must(&["show", "-json", "refresh"]).await);
+            assert_eq!(
+                managed(&refreshed["prior_state"]),
+                managed(&self.state().await),
+                "a refresh changes a resource:\n{}",
+                refresh.all()
+            );
+            assert!(
+                refreshed.get("resource_drift").is_none() && refresh.stdout.contains("No changes."),
+                "a refresh finds changes:\n{}",
+                refresh.all()
+            );
+            return;
+        }
         assert_eq!(
             refresh.code,
             Some(0),
@@ -332,6 +354,16 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.ran.code == Some(0)
     }
+}
+
+/// Returns the managed resources of a state as `terraform show -json` has it.
+fn managed(state: &Value) -> Vec<Value> {
+    let resources = state["values"]["root_module"]["resources"].as_array();
+    let managed = resources
+        .into_iter()
+        .flatten()
+        .filter(|resource| resource["mode"] == "managed");
+    managed.cloned().collect()
 }
 
 fn read_changes(list: &Value) -> Vec<Change> {

@@ -93,7 +93,8 @@ pub struct CompareAllResult {
 pub struct ComparedItem {
     /// The object's id.
     pub id: String,
-    /// Absent where the object does not exist.
+    /// Absent where the object does not exist, or too many wrong secrets of it were tried: asked for by itself, it has the
+    /// reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<CompareResult>,
 }

@@ -158,7 +158,7 @@ pub(super) async fn compare<S: Resource>(
     id: &str,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<Option<CompareResult>, Failure> {
-    let Some((fingerprint, stored)) = api.store.kept_secrets(S::KIND, id).await? else {
+    let Some((object, stored)) = api.store.object_with_secrets(S::KIND, id).await? else {
         return Ok(None);
     };
     let matches = secrets.iter().map(|(field, candidate)| {
@@ -174,7 +174,7 @@ pub(super) async fn compare<S: Resource>(
     });
     Ok(Some(CompareResult {
         matches: matches.collect(),
-        credential_fingerprint: fingerprint,
+        credential_fingerprint: object.fingerprint,
     }))
 }
 

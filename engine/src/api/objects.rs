@@ -1,7 +1,5 @@
 //! The handlers of sources, destinations and alarm channels: one set for all.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Extension, Json as Answer,
     extract::{Path, State},
@@ -121,10 +119,15 @@ pub(super) async fn compare<S: Resource>(
     Path(id): Path<String>,
     body: Json<CompareRequest>,
 ) -> Result<Answer<CompareResult>, Failure> {
-    let compared = guessed::<S>(&api, &caller, &id, &body.value.secrets).await?;
-    compared.map(Answer).ok_or_else(|| Failure::absent(S::KIND))
+    access::may_guess(&api, &caller, &id)?;
+    let compared = declare::compare::<S>(&api, &id, &body.value.secrets).await?;
+    let compared = compared.ok_or_else(|| Failure::absent(S::KIND))?;
+    note_guesses(&api, &caller, &id, &compared);
+    Ok(Answer(compared))
 }
 
+/// The same of several objects. One that is absent, or of which too many wrong secrets were tried, has no answer here;
+/// asked for by itself, it has the reason.
 pub(super) async fn compare_all<S: Resource>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -140,26 +143,23 @@ pub(super) async fn compare_all<S: Resource>(
     }
     let mut items = Vec::with_capacity(asked.len());
     for CompareItem { id, secrets } in asked {
-        let result = guessed::<S>(&api, &caller, &id, &secrets).await?;
+        let result = if access::may_guess(&api, &caller, &id).is_ok() {
+            declare::compare::<S>(&api, &id, &secrets).await?
+        } else {
+            None
+        };
+        if let Some(compared) = &result {
+            note_guesses(&api, &caller, &id, compared);
+        }
         items.push(ComparedItem { id, result });
     }
     Ok(Answer(CompareAllResult { items }))
 }
 
-/// Compares, and counts each wrong candidate of a caller who may only read against further ones.
-async fn guessed<S: Resource>(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    candidates: &BTreeMap<String, Secret>,
-) -> Result<Option<CompareResult>, Failure> {
-    access::may_guess(api, caller, id)?;
-    let compared = declare::compare::<S>(api, id, candidates).await?;
-    let wrong = compared.iter().flat_map(|compared| compared.matches.values());
-    for _ in wrong.filter(|equal| !**equal) {
+fn note_guesses(api: &Api, caller: &Caller, id: &str, compared: &CompareResult) {
+    for _ in compared.matches.values().filter(|equal| !**equal) {
         access::note_guess(api, caller, id);
     }
-    Ok(compared)
 }
 
 async fn shown<S: Resource>(api: &Api, status: StatusCode, object: Object) -> Result<Response, Failure> {

@@ -242,8 +242,7 @@ fn objects<S: Resource>(tag: &'static str, name: &str) -> Vec<Route> {
         .answers::<CompareAllResult>(
             StatusCode::OK,
             "Of each object, which candidates equal what is stored.",
-        )
-        .refuses(&[Code::TooManyFailures]),
+        ),
     ]
 }
 

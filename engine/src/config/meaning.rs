@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::Url;
 
 use super::{
-    Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Service, Store, Vault, Zoom,
+    Auth, Config, Delivery, Log, LogFormat, Problem, RawConfig, Server, Service, Store, Vault, Zoom, egress,
     issuers, labels, master_key, raw::Value, tls,
 };
 use crate::database::{Database, Limits, Postgres};
@@ -42,7 +42,7 @@ pub(super) fn read(
     let auth = auth(&mut reader);
     let vault = vault(&mut reader, variables);
     let store = store(&mut reader);
-    let egress = egress(&mut reader);
+    let egress = egress::read(&mut reader);
     let zoom = zoom(
         &mut reader,
         egress.as_ref().is_some_and(|egress| {
@@ -250,74 +250,6 @@ fn delivery(reader: &mut Reader<'_>) -> Option<Delivery> {
     })
 }
 
-fn egress(reader: &mut Reader<'_>) -> Option<Egress> {
-    let allow_private_addresses = reader.boolean("egress.allow_private_addresses");
-    let allow_networks = networks(reader);
-    let allow_hosts: Vec<String> = reader
-        .list("egress.allow_hosts")
-        .iter()
-        .map(|host| host.to_ascii_lowercase())
-        .collect();
-    if let Some(host) = allow_hosts.iter().find(|host| !is_host(host)) {
-        reader.problem::<()>(
-            "egress.allow_hosts",
-            format!("`{host}` is no host: write a name such as `siem.corp.example`, or `*.corp.example` for all below it; an address belongs in `egress.allow_networks`"),
-        );
-    }
-    let file_roots = reader.list("egress.file_roots");
-    if file_roots.is_empty() || file_roots.iter().any(String::is_empty) {
-        reader.problem::<()>(
-            "egress.file_roots",
-            "must name at least one directory, and no empty one",
-        );
-    }
-    let file_roots = file_roots.iter().map(|root| reader.data_dir.join(root)).collect();
-    let authorities = match reader.text("egress.ca_file") {
-        text if text.is_empty() => Some(Vec::new()),
-        _ => reader
-            .path("egress.ca_file")
-            .and_then(|path| reader.authorities("egress.ca_file", &path)),
-    };
-    Some(Egress {
-        allow_private_addresses,
-        allow_networks: allow_networks?,
-        allow_hosts,
-        file_roots,
-        authorities: authorities?,
-    })
-}
-
-fn networks(reader: &mut Reader<'_>) -> Option<Vec<(IpAddr, u8)>> {
-    let mut networks = Vec::new();
-    for text in reader.list("egress.allow_networks") {
-        let network = text.split_once('/').and_then(|(address, bits)| {
-            let address: IpAddr = address.parse().ok()?;
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
-            Some((address, bits))
-        });
-        networks.push(network.or_else(|| {
-            reader.problem(
-                "egress.allow_networks",
-                format!("`{text}` is no network: write an address and how many of its bits count, such as `10.1.0.0/16` or `192.168.7.8/32`"),
-            )
-        })?);
-    }
-    Some(networks)
-}
-
-/// Whether a text is a host's name, or a star and the end of one.
-fn is_host(text: &str) -> bool {
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    let fits = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    name.split('.').all(fits) && name.parse::<IpAddr>().is_err()
-}
-
 /// The variables of systemd's protocol: see `sd_notify(3)`. What is not as it should be is as if it were not set, since no
 /// user wrote it.
 fn service(variables: &[(OsString, OsString)]) -> Service {
@@ -359,7 +291,7 @@ fn log(reader: &mut Reader<'_>) -> Option<Log> {
 pub(super) struct Reader<'a> {
     raw: &'a RawConfig,
     problems: &'a mut Vec<Problem>,
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 impl Reader<'_> {
@@ -413,7 +345,7 @@ impl Reader<'_> {
         }
     }
 
-    fn boolean(&self, path: &str) -> bool {
+    pub(super) fn boolean(&self, path: &str) -> bool {
         self.raw.get(path).value == Value::Boolean(true)
     }
 
@@ -511,7 +443,7 @@ impl Reader<'_> {
         Some(url)
     }
 
-    fn authorities(&mut self, path: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
+    pub(super) fn authorities(&mut self, path: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
         let pem = match std::fs::read(file) {
             Ok(pem) => pem,
             Err(error) => return self.problem(path, format!("failed to read {}: {error}", file.display())),

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** nothing else in the engine reads the environment, except the vault for `env:` references.
 
+mod egress;
 mod issuers;
 mod keys;
 mod labels;

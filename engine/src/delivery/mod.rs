@@ -5,8 +5,9 @@
 //! A **lane** is a destination's delivery, and is leased as a whole. A **position** is how far the destination has
 //! acknowledged one feed's log; the feeds of a lane are independent of each other. [`DeliveryWorker`] does one lane an
 //! activation: it claims the one that is due longest, opens the destination, sends queued dead letters again, then
-//! entries of the audit log where the destination is to have it, then delivers each feed's events batch by batch, several feeds at once where the destination allows it. [`batch`]
-//! decides, purely, which events go together. [`RetentionWorker`] forgets what all have.
+//! entries of the audit log where the destination is to have it, then delivers each feed's events batch by batch,
+//! several feeds at once where the destination allows it. [`batch`] decides, purely, which events go together.
+//! [`RetentionWorker`] forgets what all have.
 //!
 //! # The life of a batch
 //!

@@ -3,7 +3,7 @@
 use e2e::{
     delivered,
     sim::{App, Behaviour, Sim},
-    terraform::Terraform,
+    terraform::{Feature, Terraform, lacks},
     visitor::Visitor,
 };
 use serde_json::{Value, json};
@@ -118,6 +118,9 @@ const WARNING: &str = "The source waits for somebody's consent";
 
 #[tokio::test]
 async fn pending_then_let_in_then_collecting_then_gone() {
+    if lacks(Feature::WriteOnly) {
+        return;
+    }
     let scene = Consented::set(&[]).await;
     let stage = &scene.stage;
     stage.show(40, 600);

@@ -4,6 +4,7 @@ use e2e::{
     browser::Browser,
     leak::Hunt,
     sim::{Fault, FaultRule},
+    terraform::{Feature, lacks},
     visitor::Visitor,
 };
 use serde_json::json;
@@ -131,6 +132,9 @@ async fn every_way_in_which_zoom_refuses_is_a_page() {
 
 #[tokio::test]
 async fn nothing_of_a_consent_is_found_anywhere() {
+    if lacks(Feature::WriteOnly) {
+        return;
+    }
     const MARKER: &str = "MARKERconsentSecret83hQ";
     let mut scene = Consented::set(&[("log.level", "trace")]).await;
     scene

@@ -286,7 +286,8 @@ async fn the_admin_token_can_be_made_to_only_bootstrap() {
 
 async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
     let stage = Stage::set().await;
-    let path = format!("{}/compare", stage.made("sources", &source("corp")).await);
+    let made = stage.made("sources", &source("corp")).await;
+    let (path, id) = (format!("{made}/compare"), made.rsplit('/').next().unwrap());
     let reader = stage.token(wish("read")).await;
     let (other, writer) = (stage.token(wish("read")).await, stage.token(wish("write")).await);
     let guess = async |token: &NewToken, secret: &str| {
@@ -307,6 +308,31 @@ async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
     // A second token of the same scope begins nowhere else, and who may write needs no guesses.
     guess(&other, "s3cret").await.problem(Code::TooManyFailures, "");
     guess(&writer, "s3cret").await.expect(200);
+    // A request for several sources is no way around, and holds answers for those that are there.
+    let of = |id: &str, secret: &str| json!({ "id": id, "secrets": { "client_secret": secret } });
+    let nobody = "src_00000000000000000000000000";
+    let several = json!({ "items": [of(id, "s3cret"), of(nobody, "s3cret"), of(id, "guess")] });
+    for (token, answers) in [
+        (&reader, [None, None, None]),
+        (&writer, [Some(true), None, Some(false)]),
+    ] {
+        let token = token.token.expose();
+        let asked = stage
+            .with(token, "POST", "/v1/sources:compare", Some(&several))
+            .await;
+        let compared = asked.expect(200);
+        for (number, answer) in answers.into_iter().enumerate() {
+            let item = &compared["items"][number];
+            assert_eq!(item["id"], several["items"][number]["id"]);
+            let matches = item["result"]["matches"]["client_secret"].as_bool();
+            assert_eq!(matches, answer, "{compared}");
+        }
+    }
+    let many = json!({ "items": vec![of(id, "s3cret"); 101] });
+    let asked = stage
+        .with(writer.token.expose(), "POST", "/v1/sources:compare", Some(&many))
+        .await;
+    asked.problem(Code::MalformedBody, "items");
     stage.clock.advance(Duration::from_mins(1));
     guess(&reader, "s3cret").await.expect(200);
 

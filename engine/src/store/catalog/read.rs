@@ -31,39 +31,6 @@ impl Store {
         Ok(Some((object, secrets)))
     }
 
-    /// The fingerprint and the sealed secrets of an object, as they were at one instant.
-    pub async fn kept_secrets(
-        &self,
-        kind: Kind,
-        id: &str,
-    ) -> Result<Option<(Option<String>, Vec<SealedSecret>)>, Error> {
-        let rows = sql::query(
-            "SELECT object.fingerprint, object_secret.field, object_secret.sealed
-             FROM object LEFT JOIN object_secret ON object_secret.object_id = object.id
-             WHERE object.id = $1 AND object.kind = $2 ORDER BY object_secret.field",
-        )
-        .bind(id)
-        .bind(word(kind))
-        .fetch_all(self.read())
-        .await?;
-        let Some(first) = rows.first() else {
-            return Ok(None);
-        };
-        let fingerprint = first.try_get("fingerprint")?;
-        let mut secrets = Vec::new();
-        for row in &rows {
-            // An object without secrets has one row of nothing.
-            let field: Option<String> = row.try_get("field")?;
-            if let Some(field) = field {
-                secrets.push(SealedSecret {
-                    field,
-                    sealed: row.try_get("sealed")?,
-                });
-            }
-        }
-        Ok(Some((fingerprint, secrets)))
-    }
-
     /// The sealed secrets of an object.
     pub async fn sealed_secrets(&self, id: &str) -> Result<Vec<SealedSecret>, Error> {
         sealed(&mut self.read().acquire().await?, id).await

@@ -398,6 +398,7 @@ where
                 // What is very short stands in any answer by chance.
                 if attribute.write_only
                     && let Some(text) = value.as_str().filter(|text| text.len() >= 8)
+                    && !self.secrets.iter().any(|known| known == text)
                 {
                     self.secrets.push(text.to_owned());
                 }

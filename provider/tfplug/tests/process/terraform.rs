@@ -90,7 +90,10 @@ fn a_dog_lives_from_apply_to_destroy() {
     terraform.write(DOG);
     terraform.run(&["apply", "-auto-approve"], 0);
     terraform.run(&["plan", "-detailed-exitcode"], 0);
-    terraform.run(&["plan", "-refresh-only", "-detailed-exitcode"], 0);
+    // With a data source, some versions tell that there are no changes with the code for changes.
+    let unchanged = i32::from(Version::installed().has(Feature::DataInRefresh)) * 2;
+    let drift = terraform.run(&["plan", "-refresh-only", "-detailed-exitcode"], unchanged);
+    assert!(drift.contains("No changes."), "{drift}");
     let state = fs::read_to_string(terraform.0.path().join("terraform.tfstate")).unwrap();
     assert!(state.contains("18446744073709551615") && state.contains("30.1") && !state.contains("marker"));
 
