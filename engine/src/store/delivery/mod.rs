@@ -11,7 +11,7 @@
 //!
 //! A crash after 2 leaves the bounds: the next claim writes the same batch again.
 //!
-//! **When a lane is due.** `due_at` says when there is something to do. [`wake_lanes`] brings it forward when events
+//! **When a lane is due.** `due_at` says when there is something to do. `wake_lanes` brings it forward when events
 //! are appended, in the same transaction; while a lane is failing it does not, since the pause is there for the
 //! destination's sake. A wake during a lease is remembered in `woken`, and
 //! [`Store::release_lane`](super::Store::release_lane) obeys it, so none is lost between the last look and the release.
