@@ -27,7 +27,7 @@ pub struct Options {
     pub sources: usize,
     /// Rows of each feed that are there from the start.
     pub rows: u64,
-    /// How long things fail.
+    /// How long things fail, at least.
     pub trouble: Duration,
     /// How long a silent engine keeps what it has.
     pub lease: Duration,
@@ -71,6 +71,8 @@ impl fmt::Display for Survived {
 const POOR: &str = "poor";
 /// Requests a day of that account.
 const ALLOWED: u64 = 100;
+/// How many kinds of failure there are; each comes at least once.
+const FAULTS: u64 = 7;
 /// Sources of which an alarm is told.
 const ALARMED: usize = 3;
 
@@ -243,11 +245,11 @@ impl Fleet {
     async fn trouble(&mut self) {
         let began = Instant::now();
         let mut round = 0;
-        while began.elapsed() < self.options.trouble {
+        while began.elapsed() < self.options.trouble || round < FAULTS {
             self.poll().await;
             tokio::time::sleep(Duration::from_millis(300 + self.rng.below(1_500))).await;
             // Each kind once, in an order of its own, before any comes again.
-            let fault = (round + self.options.seed) % 7;
+            let fault = (round + self.options.seed) % FAULTS;
             round += 1;
             self.fail(fault).await;
         }

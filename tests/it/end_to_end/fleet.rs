@@ -8,9 +8,9 @@ use e2e::fleet::{self, Options};
 async fn three_engines_on_one_database_lose_and_double_nothing_while_all_fails() {
     let survived = fleet::run(Options {
         engines: 3,
-        sources: 6,
-        rows: 120,
-        trouble: Duration::from_secs(24),
+        sources: 4,
+        rows: 60,
+        trouble: Duration::from_secs(20),
         lease: Duration::from_secs(5),
         seed: 1,
     })
