@@ -25,6 +25,7 @@
 //! Without metadata the row is delivered alone.
 
 mod detail;
+mod instant;
 
 use std::fmt::Write as _;
 
@@ -73,6 +74,14 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// None yet, with room for about so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ends: Vec::new(),
+        }
+    }
+
     /// Adds an event; answers how many bytes its line takes, the line feed included.
     pub fn push(&mut self, event: &Event<'_>, origin: &Origin, metadata: bool) -> usize {
         let start = self.text.len();
@@ -138,12 +147,8 @@ pub fn encode(event: &Event<'_>, origin: &Origin, metadata: bool, out: &mut Stri
 }
 
 fn about(event: &Event<'_>, origin: &Origin, out: &mut String) {
-    // Writing to a string cannot fail.
-    let _ = write!(
-        out,
-        r#"{{"id":"{}"#,
-        origin.ids.id(event.day, event.hash, event.occurrence)
-    );
+    out.push_str(r#"{"id":""#);
+    origin.ids.id(event.day, event.hash, event.occurrence).write(out);
     out.push_str(&origin.named);
     for (number, label) in event.labels.split(',').enumerate() {
         if number > 0 {
@@ -152,25 +157,35 @@ fn about(event: &Event<'_>, origin: &Origin, out: &mut String) {
         quote(label, out);
     }
     out.push_str("],\"event_time\":");
-    instant(event.time, out);
+    match event.time {
+        Some(time) => instant(time, out),
+        None => out.push_str("null"),
+    }
     out.push_str(",\"collected_at\":");
-    instant(Some(event.collected_at), out);
-    let _ = write!(out, r#","occurrence":{}"#, event.occurrence);
+    instant(event.collected_at, out);
+    out.push_str(",\"occurrence\":");
+    match event.occurrence {
+        1 => out.push('1'),
+        // Writing to a string cannot fail.
+        occurrence => _ = write!(out, "{occurrence}"),
+    }
     if let Some(time) = event.time.filter(|_| event.late) {
         let late = event.collected_at.duration_since(time).as_secs().max(0);
         let _ = write!(out, r#","late_seconds":{late}"#);
     }
-    if origin.log_type == LogType::Operation {
-        detail::member(event.row.trim_matches(is_space), out);
+    if origin.log_type == LogType::Operation
+        && let Some(at) = event.detail_at
+        && let Some(detail) = event.row.get(at as usize..)
+    {
+        detail::member(detail, out);
     }
     out.push('}');
 }
 
-fn instant(instant: Option<Timestamp>, out: &mut String) {
-    let _ = match instant {
-        Some(instant) => write!(out, "\"{instant}\""),
-        None => out.write_str("null"),
-    };
+fn instant(instant: Timestamp, out: &mut String) {
+    out.push('"');
+    instant::write(instant, out);
+    out.push('"');
 }
 
 fn quote(text: &str, out: &mut String) {
@@ -234,13 +249,17 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{Day, RowHash};
+    use crate::model::{Day, Row, RowHash};
 
     fn feed() -> FeedKey {
         FeedKey {
             source: engine_api::SourceId::from_bytes([7; 16]),
             log_type: LogType::Operation,
         }
+    }
+
+    fn detail_at(row: &str) -> Option<u32> {
+        Row::parse(LogType::Operation, row).detail_at()
     }
 
     fn encoded(row: &str, metadata: bool) -> String {
@@ -254,6 +273,7 @@ mod tests {
             collected_at: "2026-01-31T10:01:02.345Z".parse().unwrap(),
             labels: "billing,sso",
             row,
+            detail_at: detail_at(row),
         };
         let mut out = String::new();
         encode(
@@ -348,6 +368,7 @@ mod tests {
                 collected_at: Timestamp::UNIX_EPOCH,
                 labels: "unclassified",
                 row,
+                detail_at: None,
             };
             assert_eq!(lines.push(&event, &Origin::new(&feed, ""), false), row.len() + 1);
         }

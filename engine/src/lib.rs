@@ -5,7 +5,7 @@
 //!
 //! | level | modules |
 //! |---|---|
-//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`retry`], [`worker`] (what a worker is) |
+//! | 0 pure | [`crash`] (where tests let it die), [`encode`], [`model`], [`database`] (where the store is), [`retry`], [`worker`] (what a worker is) |
 //! | 1 doors | [`clock`], [`config`], [`http`], [`store`], [`telemetry`], [`vault`] |
 //! | 2 adapters | [`destination`], [`zoom`] |
 //! | between | [`credential`]: what joins the adapter [`zoom`] with the store and the vault |
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod credential;
+pub mod database;
 pub mod delivery;
 pub mod destination;
 pub mod encode;
@@ -55,6 +56,7 @@ use crate::{
     clock::Clock,
     config::{Config, MasterKey},
     credential::{Credentials, RenewalWorker},
+    database::Database,
     delivery::{DeliveryWorker, RetentionWorker},
     destination::{Kinds, Webhooks},
     http::Http,
@@ -133,7 +135,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     config.crash_at.into_iter().for_each(crash::arm);
     telemetry.expect_labels(config.labels.labeller.all());
     make_data_dir(&config)?;
-    let store = Store::open(&config.store.sqlite_file, clock.clone()).await?;
+    let store = Store::at(&config.store.database, clock.clone()).await?;
     let engine_id = store.engine_id(&format!("eng_{}", random_hex()?)).await?;
     let vault = rotation::open_vault(vault_options(&config), &store).await?;
     let key_created = vault.key_created();
@@ -258,10 +260,12 @@ pub async fn key_status(config: &Config, out: &mut (dyn io::Write + Send)) -> Re
 /// A store that was used before, and its vault: nothing is made here.
 async fn open_to_rotate(config: &Config) -> Result<(Store, Vault), StartError> {
     let unused = || StartError::MasterKey(rotation::Error::Unused);
-    if !config.store.sqlite_file.exists() {
+    if let Database::Sqlite(file) = &config.store.database
+        && !file.exists()
+    {
         return Err(unused());
     }
-    let store = Store::open(&config.store.sqlite_file, Clock::ahead(config.clock_ahead)).await?;
+    let store = Store::at(&config.store.database, Clock::ahead(config.clock_ahead)).await?;
     if store.key_state().await?.is_none() {
         return Err(unused());
     }

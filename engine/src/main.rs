@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zoom_log_engine::{
     config::{Config, Invalid, Labels, LogFormat},
+    database::Database,
     health,
     labels::{self, Output, Stored},
     store::samples::Sample,
@@ -250,16 +251,16 @@ fn test_labels(labeller: &Labeller, arguments: TestArguments) -> ExitCode {
             &mut out,
         ));
     }
-    let file = match arguments.store {
-        Some(file) => file,
+    let database = match arguments.store {
+        Some(file) => Database::Sqlite(file),
         None => match Config::load(arguments.rules.config.as_deref()) {
-            Ok(config) => config.store.sqlite_file,
+            Ok(config) => config.store.database,
             Err(invalid) => return failed(&invalid),
         },
     };
     let default = arguments.since.is_none().then_some(1_000);
     let stored = Stored {
-        file,
+        database,
         source: arguments.source,
         log_type: arguments.log_type,
         sample: Sample {

@@ -8,7 +8,7 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_LINE: usize = 140;
 
 /// The pure modules, which every other may use.
-const PURE: &[&str] = &["model", "retry", "invariant", "crash"];
+const PURE: &[&str] = &["model", "retry", "invariant", "crash", "database"];
 
 /// The module table of the design: each module of the engine, and whom it may import beside the pure ones.
 const MODULES: &[(&str, &[&str])] = &[
@@ -16,6 +16,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("invariant", &[]),
     ("crash", &[]),
+    ("database", &[]),
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),

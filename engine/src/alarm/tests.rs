@@ -193,7 +193,6 @@ fn alarmed(channels: &[&AlarmChannelId]) -> Value {
     json!({ "log_types": ["operation"], "drop_off_alarm": { "after": "1h", "channel_ids": channels } })
 }
 
-#[tokio::test]
 async fn an_alarm_is_raised_at_its_instant_told_once_and_ended() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -274,7 +273,6 @@ async fn an_alarm_is_raised_at_its_instant_told_once_and_ended() {
     assert_eq!(status.last_sent_at, Some(fixture.now()));
 }
 
-#[tokio::test]
 async fn a_broken_collector_is_told_with_its_trouble_and_outlives_a_restart() {
     let mut scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &["1"]).await;
@@ -316,7 +314,6 @@ async fn a_broken_collector_is_told_with_its_trouble_and_outlives_a_restart() {
     assert_eq!(scene.notices().await, 1);
 }
 
-#[tokio::test]
 async fn a_used_up_budget_and_a_clock_that_steps_back_raise_nothing() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -339,7 +336,6 @@ async fn a_used_up_budget_and_a_clock_that_steps_back_raise_nothing() {
     assert_eq!((scene.state().await, scene.notices().await), (AlarmState::Ok, 0));
 }
 
-#[tokio::test]
 async fn alarms_follow_the_sources_spec() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -381,7 +377,6 @@ async fn alarms_follow_the_sources_spec() {
     assert_eq!(scene.judge().await, Next::Idle);
 }
 
-#[tokio::test]
 async fn a_notice_is_tried_again_in_order_and_given_up_after_a_day() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -446,7 +441,6 @@ async fn a_notice_is_tried_again_in_order_and_given_up_after_a_day() {
     assert!(status.trouble.unwrap().detail.contains("401"));
 }
 
-#[tokio::test]
 async fn a_notice_has_one_sender_at_a_time() {
     let scene = Scene::new().await;
     let store = &scene.fixture.store;
@@ -467,7 +461,6 @@ async fn a_notice_has_one_sender_at_a_time() {
     assert!(store.claim_notice("two", minute).await.unwrap().is_none());
 }
 
-#[tokio::test]
 async fn an_engine_that_was_away_polls_before_its_absence_raises_an_alarm() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -490,3 +483,13 @@ async fn an_engine_that_was_away_polls_before_its_absence_raises_an_alarm() {
         "still nothing, and there was time"
     );
 }
+
+crate::store::testing::on_both!(
+    an_alarm_is_raised_at_its_instant_told_once_and_ended,
+    a_broken_collector_is_told_with_its_trouble_and_outlives_a_restart,
+    a_used_up_budget_and_a_clock_that_steps_back_raise_nothing,
+    alarms_follow_the_sources_spec,
+    a_notice_is_tried_again_in_order_and_given_up_after_a_day,
+    a_notice_has_one_sender_at_a_time,
+    an_engine_that_was_away_polls_before_its_absence_raises_an_alarm,
+);

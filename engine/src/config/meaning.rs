@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine_api::Spelling as _;
+use engine_api::{Secret, Spelling as _};
 use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use url::Url;
@@ -17,6 +17,7 @@ use super::{
     Auth, Config, Delivery, Egress, Log, LogFormat, Problem, RawConfig, Server, Service, Store, Vault, Zoom,
     issuers, labels, master_key, raw::Value, tls,
 };
+use crate::database::{Database, Limits, Postgres};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -174,30 +175,31 @@ fn vault(reader: &mut Reader<'_>, variables: &[(OsString, OsString)]) -> Option<
 }
 
 fn store(reader: &mut Reader<'_>) -> Option<Store> {
-    let url = reader.text("store.url");
-    // The URL itself is not shown: one of another database may hold a password.
-    let sqlite_file = match url.split_once(':') {
-        Some(("sqlite", path)) => {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.starts_with(':') || path.contains('?') {
-                reader.problem("store.url", "must name a file, such as `sqlite:engine.db` or `sqlite:///var/lib/zoom-log-engine/engine.db`, without parameters")
-            } else {
-                Some(reader.data_dir.join(path))
-            }
-        }
-        Some(("postgres" | "postgresql", _)) => reader.problem(
-            "store.url",
-            "PostgreSQL is not supported by this version: use `sqlite:` and a path",
-        ),
-        _ => reader.problem(
-            "store.url",
-            "must be `sqlite:` and a path, such as `sqlite:engine.db`",
-        ),
+    let database = match Database::parse(&reader.text("store.url"), &reader.data_dir) {
+        Ok(database) => Some(database),
+        Err(message) => reader.problem("store.url", message),
     };
+    let max_connections = reader.integer("store.max_connections", 4..=1_000);
+    let connect_timeout = reader.duration("store.connect_timeout", SECOND..=5 * MINUTE);
+    let statement_timeout = reader.duration("store.statement_timeout", SECOND..=HOUR);
+    let lock_timeout = reader.duration("store.lock_timeout", SECOND..=HOUR);
+    let lease = reader.duration("store.lease", 5 * SECOND..=10 * MINUTE);
     let replay_retention = reader.duration("store.replay_retention", Duration::ZERO..=180 * DAY);
     let audit_retention = reader.duration("store.audit_retention", DAY..=36_600 * DAY);
+    let mut database = database?;
+    let limits = Limits {
+        max_connections: max_connections?,
+        connect_timeout: connect_timeout?,
+        statement_timeout: statement_timeout?,
+        lock_timeout: lock_timeout?,
+    };
+    if let Database::Postgres(postgres) = &mut database {
+        postgres.limits = limits;
+        reader.password(postgres)?;
+    }
     Some(Store {
-        sqlite_file: sqlite_file?,
+        database,
+        lease: lease?,
         replay_retention: replay_retention?,
         audit_retention: audit_retention?,
     })
@@ -375,6 +377,26 @@ impl Reader<'_> {
     /// Whether a key was written, rather than left at its default.
     pub(super) fn is_written(&self, path: &str) -> bool {
         self.raw.get(path).place != super::Place::Default
+    }
+
+    /// Takes the password of the store's role from its file, where there is one.
+    fn password(&mut self, postgres: &mut Postgres) -> Option<()> {
+        const KEY: &str = "store.password_file";
+        if self.text(KEY).is_empty() {
+            return Some(());
+        }
+        if postgres.password.is_some() {
+            return self.problem(KEY, "must not be set beside a password in `store.url`");
+        }
+        let file = self.path(KEY)?;
+        match std::fs::read_to_string(&file) {
+            Ok(text) if !text.trim_end().is_empty() => {
+                postgres.password = Some(Secret::from(text.trim_end()));
+                Some(())
+            }
+            Ok(_) => self.problem(KEY, format!("{} must hold the password", file.display())),
+            Err(error) => self.problem(KEY, format!("failed to read {}: {error}", file.display())),
+        }
     }
 
     pub(super) fn text(&self, path: &str) -> String {

@@ -32,6 +32,8 @@ use rustls::pki_types::CertificateDer;
 use tracing::Level;
 use url::Url;
 
+use crate::database::Database;
+
 pub use issuers::{Issuer, safe_for_credentials};
 pub use keys::{ENV_PREFIX, Form, KEYS, Key};
 pub use raw::{Place, RawConfig};
@@ -129,8 +131,10 @@ pub enum MasterKey {
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// The SQLite file.
-    pub sqlite_file: PathBuf,
+    /// Where it is.
+    pub database: Database,
+    /// How long an engine that says nothing keeps what it has claimed, where several share the store.
+    pub lease: Duration,
     /// How long delivered events can be replayed.
     pub replay_retention: Duration,
     /// How long entries of the audit log are kept.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use proptest::prelude::*;
 
 use super::*;
+use crate::database::{Database, Tls};
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     let home = ("HOME", "/home/zoe");
@@ -27,7 +28,7 @@ fn nothing_at_all_is_a_configuration() {
     assert_eq!(config.data_dir, data_dir);
     assert_eq!(config.server.listen, "127.0.0.1:8420".parse().unwrap());
     assert_eq!(config.server.shutdown_deadline, Duration::from_secs(20));
-    assert_eq!(config.store.sqlite_file, data_dir.join("engine.db"));
+    assert!(matches!(config.store.database, Database::Sqlite(file) if file == data_dir.join("engine.db")));
     assert_eq!(config.store.replay_retention, Duration::from_hours(7 * 24));
     assert_eq!(config.egress.file_roots, [data_dir.join("out")]);
     assert_eq!(config.auth.admin_token_file, data_dir.join("admin-token"));
@@ -122,11 +123,40 @@ fn a_broken_file_is_told_with_its_line() {
 }
 
 #[test]
+fn postgresql_is_reached_with_a_password_from_a_file_within_limits() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "s3cret\n").unwrap();
+    let text = format!(
+        "[store]\nurl = \"postgres://zoom@db.example/logs\"\npassword_file = \"{}\"\nmax_connections = 7\nlock_timeout = \"3s\"",
+        file.path().display()
+    );
+    let config = parse(&text, &[]).unwrap();
+    let Database::Postgres(place) = &config.store.database else {
+        panic!("{config:?}")
+    };
+    assert_eq!(
+        (place.host.as_str(), place.port, place.tls),
+        ("db.example", 5432, Tls::VerifyFull)
+    );
+    assert_eq!(place.password.as_ref().unwrap().expose(), "s3cret");
+    assert_eq!(
+        (place.limits.max_connections, place.limits.lock_timeout),
+        (7, Duration::from_secs(3))
+    );
+    assert_eq!(config.store.lease, Duration::from_secs(30));
+    assert!(!format!("{config:#?}").contains("s3cret"));
+}
+
+#[test]
 fn what_cannot_work_or_would_be_unsafe_is_refused() {
     for (text, expected) in [
         (
-            "store.url = \"postgres://u:marker@db/x\"",
-            "not supported by this version",
+            "store.url = \"postgres://u:marker@db/x?pool=1\"",
+            "knows no parameter `pool`",
+        ),
+        (
+            "store.url = \"postgres://u:marker@db/x\"\nstore.password_file = \"p\"",
+            "must not be set beside a password",
         ),
         ("store.url = \"mysql://u:marker@db/x\"", "must be `sqlite:`"),
         ("store.url = \"sqlite::memory:\"", "must name a file"),

@@ -176,13 +176,27 @@ impl SourceKeeper {
             }
         };
         crash::point("token.stored").await;
-        match kept {
-            Ok(()) => Ok(given.access),
-            // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
-            Err(store::Fenced) => Err(Error::Unavailable {
-                detail: "the consent was replaced while its token was renewed".to_owned(),
-            }),
+        // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
+        if kept.is_err() {
+            self.end_if_nobodys(app, &given.access).await?;
+            return Err(Error::Unavailable {
+                detail: "the consent was replaced or ended while its token was renewed".to_owned(),
+            });
         }
+        Ok(given.access)
+    }
+
+    /// Ends the consent behind a token that found no place in the store because its source does without it by now:
+    /// who removed it knows only the refresh token that this one has replaced. Where somebody has consented again, Zoom
+    /// itself has voided it, and to end it would end the new one.
+    async fn end_if_nobodys(&self, app: &App, access: &AccessToken) -> Result<(), Error> {
+        let row = self.parts.store.consent(&self.source, &app.client_id).await;
+        if row.map_err(|error| stored(&error))?.is_none()
+            && let Err(error) = self.parts.zoom.revoke(app, access).await
+        {
+            warn!(source = &*self.source, %error, "a consent that no source has any more was not revoked at Zoom");
+        }
+        Ok(())
     }
 
     async fn give_back(

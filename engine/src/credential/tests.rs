@@ -46,6 +46,8 @@ struct FakeZoom {
     newest: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
     reports: Arc<AtomicU64>,
+    /// The access tokens that were handed back.
+    revoked: Arc<Mutex<Vec<String>>>,
     /// Access tokens before this one lack the scope.
     granted_from: Arc<AtomicU64>,
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
@@ -70,6 +72,13 @@ async fn token(State(zoom): State<FakeZoom>, body: String) -> (StatusCode, Json<
         "refresh_token": format!("refresh-{}", newest + 1), "scope": "report:read:admin",
     });
     (StatusCode::OK, Json(body))
+}
+
+async fn revoke(State(zoom): State<FakeZoom>, body: String) -> Json<Value> {
+    let mut form = url::form_urlencoded::parse(body.as_bytes());
+    let token = form.find(|(name, _)| name == "token").unwrap().1.into_owned();
+    zoom.revoked.lock().unwrap().push(token);
+    Json(json!({ "status": "success" }))
 }
 
 async fn report(State(zoom): State<FakeZoom>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
@@ -105,14 +114,14 @@ struct Scene {
     clock: Clock,
     time: Option<Simulation>,
     dir: tempfile::TempDir,
+    _home: crate::store::testing::Home,
 }
 
 impl Scene {
     async fn new(clock: Clock, time: Option<Simulation>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = crate::store::testing::Home::new(dir.path());
+        let store = home.open(clock.clone()).await;
         let options = vault::Options {
             key: KeyFrom::File(dir.path().join("vault.key")),
             ref_dirs: Vec::new(),
@@ -124,6 +133,7 @@ impl Scene {
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/oauth/token", post(token))
+            .route("/oauth/revoke", post(revoke))
             .route("/v2/report/operationlogs", axum::routing::get(report))
             .with_state(zoom.clone());
         background(async move { axum::serve(listener, router).await.unwrap() });
@@ -135,6 +145,7 @@ impl Scene {
             clock,
             time,
             dir,
+            _home: home,
         };
         let sealed = scene.vault.seal(ID, "client_secret", &Secret::from("s")).unwrap();
         let content = Content {
@@ -257,7 +268,6 @@ impl Scene {
     }
 }
 
-#[tokio::test]
 async fn two_engines_and_many_feeds_never_use_a_token_twice() {
     let scene = Scene::real().await;
     let engines = [scene.engine("one"), scene.engine("two")];
@@ -295,7 +305,6 @@ async fn an_access_token_whose_successor_cannot_be_stored_is_not_used() {
     sqlx::raw_sql("DROP TRIGGER full").execute(&sql).await.unwrap();
 }
 
-#[tokio::test]
 async fn what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -320,7 +329,6 @@ async fn what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more() {
     assert_eq!(scene.stored().await, "refresh-1");
 }
 
-#[tokio::test]
 async fn a_void_token_is_read_again_once_and_then_told_with_the_link() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -343,7 +351,6 @@ async fn a_void_token_is_read_again_once_and_then_told_with_the_link() {
     assert_eq!(scene.zoom.reports.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
 async fn a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour() {
     let scene = Scene::simulated().await;
     let engine = scene.engine("one");
@@ -359,7 +366,6 @@ async fn a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour() {
     assert_eq!(scene.stored().await, "refresh-2");
 }
 
-#[tokio::test]
 async fn a_consent_that_comes_while_a_token_is_renewed_wins() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -384,11 +390,35 @@ async fn a_consent_that_comes_while_a_token_is_renewed_wins() {
     let error = engine.zoom().renew(&credential).await.unwrap_err();
     assert_eq!(error.code(), Code::ZoomUnavailable);
     assert_eq!(scene.stored().await, "refresh-40");
+    assert!(
+        scene.zoom.revoked.lock().unwrap().is_empty(),
+        "that would end the new consent"
+    );
     scene.page(&engine).await.unwrap();
     assert_eq!(scene.stored().await, "refresh-41");
 }
 
-#[tokio::test]
+async fn a_token_that_comes_after_its_source_is_gone_is_handed_back() {
+    let scene = Scene::real().await;
+    let engine = scene.engine("one");
+    let (store, zoom) = (scene.store.clone(), scene.zoom.clone());
+    *scene.zoom.meanwhile.lock().unwrap() = Some(Arc::new(move || {
+        let (store, zoom) = (store.clone(), zoom.clone());
+        Box::pin(async move {
+            *zoom.meanwhile.lock().unwrap() = None;
+            store
+                .remove_object(Kind::Source, ID, None)
+                .await
+                .unwrap()
+                .unwrap();
+        })
+    }));
+    let credential = scene.credential(&engine).await.unwrap();
+    let error = engine.zoom().renew(&credential).await.unwrap_err();
+    assert_eq!(error.code(), Code::ZoomUnavailable);
+    assert_eq!(*scene.zoom.revoked.lock().unwrap(), ["access-1"]);
+}
+
 async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     let scene = Scene::simulated().await;
     let time = scene.time.as_ref().unwrap();
@@ -414,7 +444,6 @@ async fn an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone() {
     assert_eq!(worker.activate(&stop, &mut Turn::default()).await, Next::Idle);
 }
 
-#[tokio::test]
 async fn nobody_is_asked_for_a_source_that_waits() {
     let scene = Scene::real().await;
     let engine = scene.engine("one");
@@ -445,3 +474,14 @@ async fn nobody_is_asked_for_a_source_that_waits() {
     assert!(twice.state != begun.state && twice.verifier != begun.verifier);
     assert_eq!(spec.cloud, Cloud::Commercial);
 }
+
+crate::store::testing::on_both!(
+    two_engines_and_many_feeds_never_use_a_token_twice,
+    what_zoom_has_given_is_stored_though_nobody_waits_for_it_any_more,
+    a_void_token_is_read_again_once_and_then_told_with_the_link,
+    a_scope_that_is_granted_later_comes_with_the_token_of_the_next_hour,
+    a_consent_that_comes_while_a_token_is_renewed_wins,
+    a_token_that_comes_after_its_source_is_gone_is_handed_back,
+    an_idle_token_is_renewed_within_a_day_and_a_void_one_left_alone,
+    nobody_is_asked_for_a_source_that_waits,
+);

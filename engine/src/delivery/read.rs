@@ -54,6 +54,8 @@ pub(super) struct Log<'a> {
     wanted: Wanted<'a>,
     /// What was read last. A batch mostly ends inside a segment, and the next one goes on there.
     read: Vec<StoredSegment>,
+    /// The bytes that the last batch took: the next one takes about as many.
+    room: usize,
 }
 
 impl<'a> Log<'a> {
@@ -62,6 +64,7 @@ impl<'a> Log<'a> {
             store,
             wanted,
             read: Vec::new(),
+            room: 0,
         }
     }
 
@@ -77,20 +80,26 @@ impl<'a> Log<'a> {
     /// Reads from the position on: at least the staged batch where there is one, otherwise as much as the limits
     /// allow and one event more, which shows that a batch is full.
     pub(super) async fn front(&mut self, pending: &Pending, limits: &Limits) -> Result<Front, Error> {
-        let wanted = self.wanted;
-        let origin = Origin::new(&pending.feed, &pending.source_name);
         let mut front = Front {
-            lines: Lines::default(),
+            lines: Lines::with_capacity(self.room),
             waiting: Vec::new(),
             more: false,
             reached: pending.position,
             left_out: 0,
         };
+        self.fill(&mut front, pending, limits).await?;
+        self.room = front.lines.bytes();
+        Ok(front)
+    }
+
+    async fn fill(&mut self, front: &mut Front, pending: &Pending, limits: &Limits) -> Result<(), Error> {
+        let wanted = self.wanted;
+        let origin = Origin::new(&pending.feed, &pending.source_name);
         let mut at = pending.position;
         loop {
             let segments = self.segments(pending, at.seq).await?;
             if segments.is_empty() {
-                return Ok(front);
+                return Ok(());
             }
             for segment in segments {
                 let mut index = 0;
@@ -102,7 +111,7 @@ impl<'a> Log<'a> {
                     }
                     if front.is_enough(pending.staged, limits) {
                         front.more = true;
-                        return Ok(front);
+                        return Ok(());
                     }
                     front.reached = behind(segment.seq, index, segment.events);
                     if wanted.admits(pending, &event) {

@@ -44,6 +44,7 @@ fn batch(rows: &[&str]) -> Batch {
             collected_at: Timestamp::UNIX_EPOCH,
             labels: "sso",
             row,
+            detail_at: None,
         };
         lines.push(&event, &Origin::new(&feed, "s"), false);
     }

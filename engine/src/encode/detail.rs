@@ -1,21 +1,25 @@
 //! What an operation changed, field by field, where Zoom's text tells it in its usual form.
 
+use std::borrow::Cow;
+
 use engine_api::detail::Detail;
 
 use super::quote;
-use crate::model::{
-    Fields,
-    scan::{self, Scanner},
-};
+use crate::model::scan::{self, Scanner};
 
-/// Writes the member `detail` with a comma before it; nothing where the row has no `operation_detail`, or one that
-/// does not follow the form of [`engine_api::detail`].
-pub(super) fn member(row: &str, out: &mut String) {
-    let mut scanner = Scanner::new(row);
-    let found = Fields::read(&mut scanner).and_then(|fields| fields.detail());
-    let Some(text) = found.and_then(scan::unquote) else {
+/// Writes the member `detail` with a comma before it, given the row from its `operation_detail` on; nothing where that
+/// is no text, or does not follow the form of [`engine_api::detail`].
+pub(super) fn member(rest: &str, out: &mut String) {
+    let mut scanner = Scanner::new(rest);
+    let Some(written) = scanner.string() else {
         return;
     };
+    let text = if scanner.is_escaped() {
+        scan::unquote(written)
+    } else {
+        written.get(1..written.len() - 1).map(Cow::Borrowed)
+    };
+    let Some(text) = text else { return };
     let Some(detail) = Detail::parse(&text) else {
         return;
     };
@@ -43,14 +47,17 @@ pub(super) fn member(row: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use engine_api::LogType;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::Row;
 
     fn written(row: &str) -> Option<Value> {
+        let at = Row::parse(LogType::Operation, row).detail_at()?;
         let mut out = String::new();
-        member(row, &mut out);
+        member(&row[at as usize..], &mut out);
         let member = out.strip_prefix(",\"detail\":")?;
         Some(serde_json::from_str(member).unwrap())
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Events are committed once they take so many bytes: one sync of the disk and one compressed block for many pages.
-const ENOUGH_BYTES: usize = 1 << 20;
+const ENOUGH_BYTES: usize = 2 << 20;
 /// Or once the first of them has waited so long.
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
@@ -73,7 +73,9 @@ impl<'a> Appender<'a> {
                 self.telemetry.events_labelled.add(&LabelLabels { label }, count);
             }
         }
-        std::mem::take(&mut self.events)
+        // A long read goes on with as much again.
+        let next = NewEvents::with_capacity(self.events.bytes());
+        std::mem::replace(&mut self.events, next)
     }
 
     /// Makes an event of a row; `now` is that of the monotonic clock.
@@ -94,6 +96,7 @@ impl<'a> Appender<'a> {
                 late,
                 labels: self.labeller.joined(labels),
                 row: row.text,
+                detail_at: row.detail_at(),
             },
             mark,
         );

@@ -9,10 +9,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io::{self, BufRead, Write},
-    path::PathBuf,
-};
+use std::io::{self, BufRead, Write};
 
 use engine_api::{
     Kind, LogType,
@@ -23,6 +20,7 @@ use self::report::Report;
 pub use self::{report::Output, stored::unknown};
 use crate::{
     clock::Clock,
+    database::Database,
     model::Row,
     store::{self, Store, samples::Sample},
 };
@@ -47,8 +45,8 @@ pub enum Error {
 /// Which stored rows to take.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// The SQLite file.
-    pub file: PathBuf,
+    /// The store to read.
+    pub database: Database,
     /// Of this source only, by id or name.
     pub source: Option<String>,
     /// Of this log type only.
@@ -101,7 +99,7 @@ pub async fn test_stored(
     output: Output,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let store = Store::open_to_read(&stored.file, Clock::real()).await?;
+    let store = Store::open_to_read(&stored.database, Clock::real()).await?;
     let source = match &stored.source {
         None => None,
         Some(wanted) => Some(source_id(&store, wanted).await?),

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::testing::Fixture;
+use crate::{database::Database, store::testing::Fixture};
 
 fn given(text: &str, log_type: LogType) -> Result<Value, String> {
     let mut out = Vec::new();
@@ -114,7 +114,7 @@ async fn stored_rows_are_tested_beside_a_running_engine() {
     let file = fixture.dir.path().join("engine.db");
     let told = async |source: Option<&str>, sample| {
         let stored = Stored {
-            file: file.clone(),
+            database: Database::Sqlite(file.clone()),
             source: source.map(str::to_owned),
             log_type: None,
             sample,
@@ -157,8 +157,9 @@ async fn stored_rows_are_tested_beside_a_running_engine() {
     let error = told(Some("three"), all).await.unwrap_err();
     assert!(error.contains("no source with the id or name `three`"), "{error}");
 
+    let none = fixture.dir.path().join("none.db");
     let missing = Stored {
-        file: fixture.dir.path().join("none.db"),
+        database: Database::Sqlite(none.clone()),
         source: None,
         log_type: None,
         sample: all,
@@ -167,7 +168,7 @@ async fn stored_rows_are_tested_beside_a_running_engine() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("none.db"), "{error}");
-    assert!(!missing.file.exists(), "nothing is made");
+    assert!(!none.exists(), "nothing is made");
 }
 
 #[test]

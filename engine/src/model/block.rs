@@ -27,7 +27,7 @@ impl Prints {
     pub fn push(&mut self, day: Day, print: Print) {
         // Nearly always the last one: events come in order of their time, and a block holds few days.
         match self.0.iter_mut().rev().find(|(known, _)| *known == day) {
-            Some((_, bytes)) => bytes.extend(print.to_bytes()),
+            Some((_, bytes)) => bytes.extend_from_slice(&print.to_bytes()),
             None => self.0.push((day, print.to_bytes().into())),
         }
     }
@@ -67,6 +67,14 @@ struct Last {
 }
 
 impl BlockWriter {
+    /// Begins a block of about so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
     /// Appends an event.
     pub fn push(&mut self, event: &Event<'_>) {
         let heads = &mut self.heads;
@@ -85,15 +93,16 @@ impl BlockWriter {
         write_number(heads, known.unwrap_or(self.labels.len()) as u64);
         if known.is_none() {
             write_number(heads, event.labels.len() as u64);
-            heads.extend(event.labels.as_bytes());
+            heads.extend_from_slice(event.labels.as_bytes());
             self.labels.push(event.labels.into());
         }
         write_number(heads, event.row.len() as u64);
+        write_number(heads, event.detail_at.map_or(0, |at| u64::from(at) + 1));
         if self.rows.is_empty() {
             // Where their length will stand, so that they need not be moved for it.
-            self.rows.extend([0; LENGTH]);
+            self.rows.extend_from_slice(&[0; LENGTH]);
         }
-        self.rows.extend(event.row.as_bytes());
+        self.rows.extend_from_slice(event.row.as_bytes());
     }
 
     /// The bytes that the block takes so far.
@@ -107,7 +116,7 @@ impl BlockWriter {
         if let Some((length, rows)) = rows.split_first_chunk_mut() {
             *length = u32::try_from(rows.len()).unwrap_or(u32::MAX).to_le_bytes();
         }
-        rows.extend(heads);
+        rows.extend_from_slice(&heads);
         rows
     }
 }
@@ -116,7 +125,7 @@ impl BlockWriter {
 #[derive(Debug)]
 pub struct BlockReader<'a> {
     heads: &'a [u8],
-    rows: &'a [u8],
+    rows: &'a str,
     prints: BTreeMap<Day, &'a [u8]>,
     labels: Vec<&'a str>,
     last: Last,
@@ -127,8 +136,9 @@ impl<'a> BlockReader<'a> {
     /// Reads `block`, whose events' hashes are in `prints`.
     pub fn new(block: &'a [u8], prints: &'a Prints) -> Self {
         let (rows, heads) = split(block)
+            .and_then(|(rows, heads)| Some((std::str::from_utf8(rows).ok()?, heads)))
             // A single byte is no head, so the first event is refused.
-            .unwrap_or((&[], &block[..block.len().min(1)]));
+            .unwrap_or(("", &block[..block.len().min(1)]));
         Self {
             heads,
             rows,
@@ -158,6 +168,10 @@ impl<'a> BlockReader<'a> {
         }
         let labels = self.labels.get(label).copied()?;
         let length = usize::try_from(read_number(&mut self.heads)?).ok()?;
+        let detail_at = match read_number(&mut self.heads)? {
+            0 => None,
+            at => Some(u32::try_from(at - 1).ok()?),
+        };
         let (row, rest) = self.rows.split_at_checked(length)?;
         self.rows = rest;
         let prints = self.prints.get_mut(&day)?;
@@ -174,7 +188,8 @@ impl<'a> BlockReader<'a> {
             collected_at: Timestamp::from_millisecond(collected_at).ok()?,
             late: flags & LATE != 0,
             labels,
-            row: std::str::from_utf8(row).ok()?,
+            row,
+            detail_at,
         })
     }
 }
@@ -320,6 +335,7 @@ mod tests {
             late: *late,
             labels: String::leak(labels.clone()),
             row: String::leak(row.clone()),
+            detail_at: u32::try_from(row.len()).ok().filter(|at| at % 3 > 0),
         };
         written.iter().map(event).collect()
     }

@@ -39,7 +39,7 @@ pub struct Tally {
     unseen_bytes: usize,
     rows: u64,
     digest: u128,
-    in_page: ByHash<u32>,
+    pages: u32,
 }
 
 /// A table by hashes, which are spread evenly as they are.
@@ -76,6 +76,8 @@ struct Counts {
 struct Count {
     known: u32,
     seen: u32,
+    /// The page that showed it last, by its number in the read from 1.
+    page: u32,
     /// The mark of the first event in the log.
     first: Mark,
 }
@@ -83,6 +85,7 @@ struct Count {
 const UNKNOWN: Count = Count {
     known: 0,
     seen: 0,
+    page: 0,
     first: Mark([0; 4]),
 };
 
@@ -161,7 +164,7 @@ impl Tally {
             unseen_bytes: 0,
             rows: 0,
             digest: 0,
-            in_page: ByHash::default(),
+            pages: 0,
         }
     }
 
@@ -220,7 +223,7 @@ impl Tally {
     /// The days of the rows must have been loaded.
     pub fn page(&mut self, rows: &[Row<'_>]) -> Vec<Certain> {
         let (mut certain, mut twins, mut beyond) = (Vec::new(), Vec::new(), Vec::new());
-        self.in_page.clear();
+        self.pages = self.pages.saturating_add(1);
         for (index, row) in rows.iter().enumerate() {
             debug_assert!(
                 self.days.contains_key(&row.day),
@@ -232,13 +235,13 @@ impl Tally {
             let counts = self.days.entry(row.day).or_default();
             let count = counts.by_hash.entry(row.hash).or_insert(UNKNOWN);
             count.seen += 1;
-            let count = *count;
             // Equal rows have equal times, so a hash is met under one day only.
-            let here = self.in_page.entry(row.hash).or_default();
-            *here += 1;
+            let here_before = count.page == self.pages;
+            count.page = self.pages;
             if count.known == 0 {
                 let mark = row.mark();
-                counts.add(Print { hash: row.hash, mark });
+                count.known = 1;
+                count.first = mark;
                 certain.push(Certain {
                     index,
                     occurrence: 1,
@@ -246,7 +249,8 @@ impl Tally {
                 });
                 continue;
             }
-            if *here == 2 {
+            // Each of them once.
+            if here_before && !twins.iter().any(|twin: &usize| rows[*twin].hash == row.hash) {
                 twins.push(index);
             }
             if count.seen > count.known {

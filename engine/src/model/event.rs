@@ -51,15 +51,25 @@ impl fmt::Debug for EventIds {
     }
 }
 
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EventId {
+    /// Appends it as it is shown.
+    pub fn write(&self, out: &mut String) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = *b"evt_00000000000000000000000000000000";
-        for (byte, pair) in self.0.iter().zip(text[4..].chunks_exact_mut(2)) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        let (pairs, _) = text[4..].as_chunks_mut::<2>();
+        for (byte, pair) in self.0.iter().zip(pairs) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        // All of it is ASCII.
+        out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -82,4 +92,6 @@ pub struct Event<'a> {
     pub labels: &'a str,
     /// The row exactly as Zoom sent it: one JSON value.
     pub row: &'a str,
+    /// Where the value of `operation_detail` begins in the row, where it has one.
+    pub detail_at: Option<u32>,
 }

@@ -5,8 +5,6 @@
 //! optional, unknown fields are kept in the bytes, and a row that is not even an object still has an identity: the
 //! hash of its bytes.
 
-use std::{borrow::Cow, ops::Range};
-
 use engine_api::{LogType, label::Labelled};
 use jiff::{
     Timestamp,
@@ -17,8 +15,9 @@ use jiff::{
 use twox_hash::XxHash3_64;
 
 use super::{
-    Day,
-    scan::{self, Scanner},
+    Day, Fields,
+    fields::{ACTION, CATEGORY, DETAIL, OPERATOR},
+    scan::Scanner,
 };
 
 /// Twelve bytes that stand for a row's documented fields.
@@ -102,89 +101,14 @@ pub struct Row<'a> {
     pub day: Day,
     /// Its own time, where it has one that can be read.
     pub time: Option<Timestamp>,
-    fields: Fields<'a>,
-}
-
-/// The documented fields of both reports, as they are written; `null` is absent. Whatever is not a text is still
-/// hashed as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fields<'a>(pub [Option<&'a str>; Fields::COUNT]);
-
-const TIME: usize = 0;
-const OPERATOR: usize = 1;
-const CATEGORY: usize = 2;
-const ACTION: usize = 3;
-const DETAIL: usize = 4;
-const ACTIVITY: Range<usize> = 5..Fields::COUNT;
-
-impl<'a> Fields<'a> {
-    /// How many there are.
-    pub const COUNT: usize = 10;
-
-    fn place(name: &str) -> Option<usize> {
-        Some(match name {
-            "time" => TIME,
-            "operator" => OPERATOR,
-            "category_type" => CATEGORY,
-            "action" => ACTION,
-            "operation_detail" => DETAIL,
-            "email" => 5,
-            "type" => 6,
-            "ip_address" => 7,
-            "client_type" => 8,
-            "version" => 9,
-            _ => return None,
-        })
-    }
-
-    /// Reads an object; `None` where it is none, or names a documented field twice.
-    pub fn read(scanner: &mut Scanner<'a>) -> Option<Self> {
-        let mut fields = Self::default();
-        let mut seen = [false; Self::COUNT];
-        scanner.object(|name, scanner| {
-            let value = scanner.value()?;
-            if let Some(place) = Self::place(name) {
-                if std::mem::replace(&mut seen[place], true) {
-                    return None;
-                }
-                fields.0[place] = Some(value).filter(|value| *value != "null");
-            }
-            Some(())
-        })?;
-        Some(fields)
-    }
-
-    /// The field `operation_detail`.
-    pub fn detail(&self) -> Option<&'a str> {
-        self.0[DETAIL]
-    }
-
-    /// Appends the documented fields of a log type to what is hashed; answers the row's time.
-    fn canonical(&self, log_type: LogType, canonical: &mut Vec<u8>) -> Option<Timestamp> {
-        let written = self.0[TIME].map(value_text);
-        let time = written.as_deref().and_then(parse_time);
-        match time {
-            Some(time) => {
-                canonical.push(b't');
-                canonical.extend(time.as_second().to_le_bytes());
-                canonical.extend(time.subsec_nanosecond().to_le_bytes());
-            }
-            None => hash_field(canonical, written.as_deref()),
-        }
-        let documented = match log_type {
-            LogType::Operation => OPERATOR..DETAIL + 1,
-            LogType::Activity => ACTIVITY,
-        };
-        for field in &self.0[documented] {
-            hash_field(canonical, field.map(value_text).as_deref());
-        }
-        time
-    }
+    fields: Fields,
 }
 
 impl<'a> Row<'a> {
     /// Reads a row; every JSON value is one.
     pub fn parse(log_type: LogType, text: &'a str) -> Self {
+        // Where a row's fields are is counted from its first byte.
+        let text = text.trim_matches([' ', '\t', '\n', '\r']);
         let mut scanner = Scanner::new(text);
         let fields = Fields::read(&mut scanner).filter(|_| scanner.is_at_end());
         Self::new(log_type, text, fields, &mut Vec::new())
@@ -192,19 +116,14 @@ impl<'a> Row<'a> {
 
     /// The row of a text whose fields are known; `None` for those of a text that has no fields to trust. `canonical`
     /// is what is hashed: which fields there are, the length of each and its value.
-    pub fn new(
-        log_type: LogType,
-        text: &'a str,
-        fields: Option<Fields<'a>>,
-        canonical: &mut Vec<u8>,
-    ) -> Self {
+    pub fn new(log_type: LogType, text: &'a str, fields: Option<Fields>, canonical: &mut Vec<u8>) -> Self {
         canonical.clear();
-        canonical.extend(b"row/3\0");
+        canonical.extend_from_slice(b"row/3\0");
         let time = if let Some(fields) = &fields {
-            fields.canonical(log_type, canonical)
+            fields.canonical(log_type, text, canonical)
         } else {
             canonical.push(b'?');
-            canonical.extend(text.as_bytes());
+            canonical.extend_from_slice(text.as_bytes());
             None
         };
         let digest = blake3::hash(canonical);
@@ -217,6 +136,11 @@ impl<'a> Row<'a> {
             time,
             fields: fields.unwrap_or_default(),
         }
+    }
+
+    /// Where the value of its `operation_detail` begins in its text.
+    pub fn detail_at(&self) -> Option<u32> {
+        self.fields.detail_at()
     }
 
     /// What the log of events keeps of it.
@@ -234,7 +158,7 @@ impl<'a> Row<'a> {
 
     /// Calls `with` with the fields that label rules look at.
     pub fn labelled<T>(&self, with: impl FnOnce(&Labelled<'_>) -> T) -> T {
-        let text = |field: usize| self.fields.0[field].map(value_text).unwrap_or_default();
+        let text = |number| self.fields.value(number, self.text).unwrap_or_default();
         with(&Labelled {
             category: &text(CATEGORY),
             action: &text(ACTION),
@@ -244,26 +168,9 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A field's value: a text without its quotes and escapes, anything else as it is written.
-fn value_text(raw: &str) -> Cow<'_, str> {
-    scan::unquote(raw).unwrap_or(Cow::Borrowed(raw))
-}
-
-fn hash_field(canonical: &mut Vec<u8>, value: Option<&str>) {
-    match value {
-        None => canonical.push(b'-'),
-        Some(value) => {
-            canonical.push(b'=');
-            // No page is as large as four GiB.
-            canonical.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-            canonical.extend(value.as_bytes());
-        }
-    }
-}
-
 /// Reads a time in the forms that Zoom has been seen to use: RFC 3339 with or without a fraction or an offset, and
 /// `yyyy-mm-dd hh:mm:ss`; without an offset it is UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     if let Some(time) = usual_time(text.as_bytes()) {
         return Some(time);
     }

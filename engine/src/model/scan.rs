@@ -11,17 +11,28 @@ use std::borrow::Cow;
 pub struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// Whether the last string that was read holds an escape.
+    escaped: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Begins a text.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self {
+            text,
+            at: 0,
+            escaped: false,
+        }
     }
 
     /// Where it has come to, in bytes.
     pub fn at(&self) -> usize {
         self.at
+    }
+
+    /// Whether the string that was read last stands for another one: it holds an escape.
+    pub fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     /// Whether nothing but white space is left.
@@ -44,10 +55,12 @@ impl<'a> Scanner<'a> {
         }
         loop {
             let name = self.string()?;
+            let escaped = self.escaped;
             self.take(b':')?;
-            match unquote(name)? {
-                Cow::Borrowed(name) => member(name, self)?,
-                Cow::Owned(name) => member(&name, self)?,
+            if escaped {
+                member(&unquote(name)?, self)?;
+            } else {
+                member(name.get(1..name.len() - 1)?, self)?;
             }
             if self.peek()? == b'}' {
                 return self.take(b'}');
@@ -92,13 +105,17 @@ impl<'a> Scanner<'a> {
             self.take(b'"')?;
             self.at - 1
         };
+        self.escaped = false;
         loop {
             self.at += plain(self.text.as_bytes().get(self.at..)?);
             let byte = self.byte()?;
             self.at += 1;
             match byte {
                 b'"' => return self.text.get(start..self.at),
-                b'\\' => self.escape()?,
+                b'\\' => {
+                    self.escaped = true;
+                    self.escape()?;
+                }
                 // A control character must be escaped.
                 _ => return None,
             }

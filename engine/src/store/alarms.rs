@@ -8,11 +8,11 @@ use engine_api::{
     AlarmChannelId, AlarmState, AlarmStatus, DropOffAlarm, LogType, SourceId, SourceSpec, Trouble,
 };
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Error, Store,
     delivery::trouble,
+    sql::{self, Connection, Row},
     time::{count, instant, maybe_instant, millis, word},
 };
 use crate::model::FeedKey;
@@ -95,25 +95,25 @@ pub struct Round {
 
 /// Makes the alarms of a source what its spec says. To be called whenever the source's spec is written, after its
 /// feeds are. A feed that is not collected has no alarm; one that is collected anew is watched from now on.
-pub async fn sync(
-    tx: &mut SqliteConnection,
+pub(super) async fn sync(
+    tx: &mut Connection,
     source: &SourceId,
     alarm: Option<&DropOffAlarm>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    sqlx::query(
-        "DELETE FROM alarm WHERE feed_id IN (SELECT id FROM feed WHERE source_id = ?1 AND (?2 = 0 OR active = 0))",
+    sql::query(
+        "DELETE FROM alarm WHERE feed_id IN (SELECT id FROM feed WHERE source_id = $1 AND ($2 = 0 OR active = 0))",
     )
     .bind(source.as_str())
     .bind(alarm.is_some())
     .execute(&mut *tx)
     .await?;
     if alarm.is_some() {
-        sqlx::query(
+        sql::query(
             "INSERT INTO alarm (feed_id, state, since, began_at, cause, due_at)
-             SELECT id, 'insufficient_data', ?2, ?2, 'it is too early to tell', ?2 FROM feed
-             WHERE source_id = ?1 AND active = 1
-             ON CONFLICT (feed_id) DO UPDATE SET due_at = MIN(due_at, ?2)",
+             SELECT id, 'insufficient_data', $2, $2, 'it is too early to tell', $2 FROM feed
+             WHERE source_id = $1 AND active = 1
+             ON CONFLICT (feed_id) DO UPDATE SET due_at = MIN(alarm.due_at, $2)",
         )
         .bind(source.as_str())
         .bind(millis(now))
@@ -126,18 +126,20 @@ pub async fn sync(
 /// Says that a poll of a feed ended. To be called in the transaction that stores its outcome; `changed` says that its
 /// trouble began, ended or became another. An alarm that is `ok` needs no look for a poll that went well: what
 /// arrives only puts off the instant at which it is due.
-pub async fn wake(
-    tx: &mut SqliteConnection,
+pub(super) async fn wake(
+    tx: &mut Connection,
     feed_id: i64,
     changed: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE alarm SET due_at = ?3 WHERE feed_id = ?1 AND due_at > ?3 AND (?2 OR state <> 'ok')")
-        .bind(feed_id)
-        .bind(changed)
-        .bind(millis(now))
-        .execute(tx)
-        .await?;
+    sql::query(
+        "UPDATE alarm SET due_at = $3 WHERE feed_id = $1 AND due_at > $3 AND ($2 = 1 OR state <> 'ok')",
+    )
+    .bind(feed_id)
+    .bind(changed)
+    .bind(millis(now))
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -169,7 +171,7 @@ impl Store {
                 Ok(alarm) => round.notices += apply(&mut write, feed_id, &alarm, judge(&alarm), now).await?,
                 Err(error) => {
                     tracing::error!(feed_id, error = error.chain(), "alarm cannot be judged");
-                    sqlx::query("UPDATE alarm SET due_at = ?2 WHERE feed_id = ?1")
+                    sql::query("UPDATE alarm SET due_at = $2 WHERE feed_id = $1")
                         .bind(feed_id)
                         .bind(now + UNREADABLE_PAUSE_MS)
                         .execute(&mut *write)
@@ -184,7 +186,7 @@ impl Store {
     /// When the next alarm is to be judged; `None` where there is none.
     pub async fn next_alarm_due(&self) -> Result<Option<Timestamp>, Error> {
         maybe_instant(
-            sqlx::query_scalar("SELECT MIN(due_at) FROM alarm")
+            sql::query_scalar("SELECT MIN(due_at) FROM alarm")
                 .fetch_one(self.read())
                 .await?,
         )
@@ -192,9 +194,9 @@ impl Store {
 
     /// The alarms of a source's feeds.
     pub async fn alarm_statuses(&self, source: &SourceId) -> Result<Vec<(LogType, AlarmStatus)>, Error> {
-        let rows: Vec<(String, String, i64, String)> = sqlx::query_as(
+        let rows: Vec<(String, String, i64, String)> = sql::query_as(
             "SELECT f.log_type, a.state, a.since, a.cause FROM alarm a JOIN feed f ON f.id = a.feed_id
-             WHERE f.source_id = ?1 ORDER BY f.log_type",
+             WHERE f.source_id = $1 ORDER BY f.log_type",
         )
         .bind(source.as_str())
         .fetch_all(self.read())
@@ -216,7 +218,7 @@ impl Store {
 
     /// How many alarms are in each state.
     pub async fn alarm_counts(&self) -> Result<Vec<(AlarmState, u64)>, Error> {
-        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT state, COUNT(*) FROM alarm GROUP BY state")
+        let rows: Vec<(String, i64)> = sql::query_as("SELECT state, COUNT(*) FROM alarm GROUP BY state")
             .fetch_all(self.read())
             .await?;
         let states = [AlarmState::Ok, AlarmState::Alarm, AlarmState::InsufficientData];
@@ -228,17 +230,21 @@ impl Store {
 }
 
 async fn due(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     now: i64,
     limit: u32,
 ) -> Result<Vec<(i64, Result<Alarmed, Error>)>, Error> {
-    let rows = sqlx::query(
+    // The feed is locked too: no event may be appended between the look and the verdict. What somebody else is at, a
+    // commit of the feed or another engine's look, is judged at the next look.
+    let rows = sql::query(sql::skip_locked!(
         "SELECT a.feed_id, a.state, a.since, a.began_at, a.cause, f.source_id, f.log_type, o.name, o.spec,
              f.last_success_at, f.last_collected_at, f.last_event_at,
              f.trouble_code, f.trouble_detail, f.trouble_since
          FROM alarm a JOIN feed f ON f.id = a.feed_id JOIN object o ON o.id = f.source_id
-         WHERE a.due_at <= ?1 ORDER BY a.due_at LIMIT ?2",
-    )
+         WHERE a.due_at <= $1 ORDER BY a.due_at LIMIT $2"
+            / "OF a, f"
+            / ""
+    ))
     .bind(now)
     .bind(limit)
     .fetch_all(&mut *write)
@@ -254,16 +260,16 @@ async fn due(
 }
 
 /// The destination of a feed that has been waited for longest.
-async fn undelivered(write: &mut SqliteConnection, feed_id: i64) -> Result<Option<Undelivered>, Error> {
+async fn undelivered(write: &mut Connection, feed_id: i64) -> Result<Option<Undelivered>, Error> {
     type Found = (String, i64, Option<String>, Option<String>, Option<i64>);
-    let found: Option<Found> = sqlx::query_as(
+    let found: Option<Found> = sql::query_as(
         "SELECT o.name, MAX(s.created_at, COALESCE(p.last_delivered_at, s.created_at)) AS since,
              l.trouble_code, l.trouble_detail, l.trouble_since
          FROM position p
              JOIN segment s ON s.feed_id = p.feed_id AND s.seq = p.seq
              JOIN object o ON o.id = p.destination_id
              JOIN lane l ON l.destination_id = p.destination_id
-         WHERE p.feed_id = ?1 ORDER BY since LIMIT 1",
+         WHERE p.feed_id = $1 ORDER BY since LIMIT 1",
     )
     .bind(feed_id)
     .fetch_optional(write)
@@ -279,20 +285,20 @@ async fn undelivered(write: &mut SqliteConnection, feed_id: i64) -> Result<Optio
         .transpose()
 }
 
-fn read(row: &SqliteRow) -> Result<Alarmed, Error> {
+fn read(row: &Row) -> Result<Alarmed, Error> {
     let source: String = row.try_get("source_id")?;
-    let spec: SourceSpec = serde_json::from_str(row.try_get("spec")?)
+    let spec: SourceSpec = serde_json::from_str(&row.try_get::<String>("spec")?)
         .map_err(|error| Error::Damaged(format!("the spec of {source} cannot be read: {error}")))?;
     Ok(Alarmed {
         feed: FeedKey {
             source: word(&source, |text| text.parse().ok())?,
-            log_type: word(row.try_get("log_type")?, LogType::from_word)?,
+            log_type: word(&row.try_get::<String>("log_type")?, LogType::from_word)?,
         },
         source_name: row.try_get("name")?,
         spec: spec
             .drop_off_alarm
             .ok_or_else(|| Error::Damaged(format!("{source} has an alarm that its spec does not name")))?,
-        state: word(row.try_get("state")?, AlarmState::from_word)?,
+        state: word(&row.try_get::<String>("state")?, AlarmState::from_word)?,
         since: instant(row.try_get("since")?)?,
         cause: row.try_get("cause")?,
         began_at: instant(row.try_get("began_at")?)?,
@@ -309,15 +315,15 @@ fn read(row: &SqliteRow) -> Result<Alarmed, Error> {
 }
 
 async fn apply(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     feed_id: i64,
     old: &Alarmed,
     new: Judged,
     now: i64,
 ) -> Result<usize, Error> {
-    let changed = sqlx::query(
-        "UPDATE alarm SET state = ?3, since = CASE WHEN state = ?3 THEN since ELSE ?4 END, cause = ?5, due_at = ?6
-         WHERE feed_id = ?1 AND state = ?2",
+    let changed = sql::query(
+        "UPDATE alarm SET state = $3, since = CASE WHEN state = $3 THEN since ELSE $4 END, cause = $5, due_at = $6
+         WHERE feed_id = $1 AND state = $2",
     )
     .bind(feed_id)
     .bind(old.state.as_str())

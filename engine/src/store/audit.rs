@@ -8,15 +8,13 @@ use std::sync::Arc;
 use engine_api::{Actor, ActorKind, AuditEntry, AuditQuery, TokenId};
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Error, Store, delivery,
+    sql::{self, Connection, Row},
     time::{count, instant, millis},
 };
 
-/// What whoever writes an entry takes first.
-const TURN: &str = "audit_turn";
 /// So many entries are forgotten in one transaction.
 const STEP: i64 = 1_000;
 
@@ -63,7 +61,7 @@ impl Store {
     }
 
     /// Notes what is done in a transaction, where it is done on somebody's behalf.
-    pub(super) async fn note(&self, write: &mut SqliteConnection, deed: Deed<'_>) -> Result<(), Error> {
+    pub(super) async fn note(&self, write: &mut Connection, deed: Deed<'_>) -> Result<(), Error> {
         match &self.by {
             Some(by) => self.note_by(write, by, deed).await,
             None => Ok(()),
@@ -71,24 +69,12 @@ impl Store {
     }
 
     /// Notes what somebody does in a transaction.
-    pub(super) async fn note_by(
-        &self,
-        write: &mut SqliteConnection,
-        by: &By,
-        deed: Deed<'_>,
-    ) -> Result<(), Error> {
+    pub(super) async fn note_by(&self, write: &mut Connection, by: &By, deed: Deed<'_>) -> Result<(), Error> {
         let actor = serde_json::to_string(&by.actor)
             .map_err(|error| Error::Damaged(format!("an actor has no JSON form: {error}")))?;
-        // One writer after the other, to the end of its transaction: an entry that is committed later has a higher
-        // number, so that nobody who reads on from a number passes one by.
-        sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-            .bind(TURN)
-            .bind(&b"taken"[..])
-            .execute(&mut *write)
-            .await?;
-        sqlx::query(
+        sql::query(
             "INSERT INTO audit (at, action, target, token_id, actor, request_id, before, after)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(self.now())
         .bind(deed.action)
@@ -106,12 +92,12 @@ impl Store {
     /// Entries that fit, newest first; at most `limit`.
     pub async fn audit(&self, query: &AuditQuery, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         let oldest_first = query.after.and_then(|number| i64::try_from(number).ok());
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM audit
-             WHERE (?1 IS NULL OR number < ?1) AND (?2 IS NULL OR target = ?2) AND (?3 IS NULL OR token_id = ?3)
-               AND (?4 IS NULL OR action = ?4 OR substr(action, 1, length(?4) + 1) = ?4 || '.')
-               AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6)
-             ORDER BY number DESC LIMIT ?7",
+             WHERE ($1 IS NULL OR number < $1) AND ($2 IS NULL OR target = $2) AND ($3 IS NULL OR token_id = $3)
+               AND ($4 IS NULL OR action = $4 OR substr(action, 1, length($4) + 1) = $4 || '.')
+               AND ($5 IS NULL OR at >= $5) AND ($6 IS NULL OR at < $6)
+             ORDER BY number DESC LIMIT $7",
         )
         .bind(oldest_first)
         .bind(query.target.as_deref())
@@ -129,10 +115,10 @@ impl Store {
     /// many.
     pub async fn forget_audit(&self, before: Timestamp) -> Result<u64, Error> {
         let mut write = self.soft().await?;
-        let forgotten = sqlx::query(
+        let forgotten = sql::query(
             "DELETE FROM audit WHERE number IN (SELECT number FROM audit
-                 WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM audit_position p WHERE p.number < audit.number)
-                 ORDER BY at LIMIT ?2)",
+                 WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM audit_position p WHERE p.number < audit.number)
+                 ORDER BY at LIMIT $2)",
         )
         .bind(millis(before))
         .bind(STEP)
@@ -144,7 +130,7 @@ impl Store {
     }
 }
 
-pub(super) fn entry(row: &SqliteRow) -> Result<AuditEntry, Error> {
+pub(super) fn entry(row: &Row) -> Result<AuditEntry, Error> {
     let damaged = |error: serde_json::Error| Error::Damaged(format!("an audit entry: {error}"));
     let json = |name: &str| -> Result<Option<Value>, Error> {
         let text: Option<String> = row.try_get(name)?;
@@ -171,7 +157,10 @@ mod tests {
     use engine_api::Kind;
 
     use super::*;
-    use crate::store::{catalog::Content, testing::Fixture};
+    use crate::store::{
+        catalog::Content,
+        testing::{Fixture, on_both},
+    };
 
     fn by(name: &str) -> By {
         By {
@@ -196,7 +185,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn an_entry_stands_and_falls_with_its_change_and_is_never_altered() {
         let fixture = Fixture::new().await;
         let store = fixture.store.acting(by("ci"));
@@ -237,7 +225,6 @@ mod tests {
         assert!(refused.unwrap_err().contains("an_audit_entry_is_never_altered"));
     }
 
-    #[tokio::test]
     async fn entries_are_found_by_what_they_tell_and_forgotten_by_age() {
         let fixture = Fixture::new().await;
         let store = fixture.store.acting(by("ci"));
@@ -284,4 +271,9 @@ mod tests {
         assert_eq!(store.forget_audit(then(1).unwrap()).await.unwrap(), 2);
         assert_eq!(found(all()).await, [3]);
     }
+
+    on_both!(
+        an_entry_stands_and_falls_with_its_change_and_is_never_altered,
+        entries_are_found_by_what_they_tell_and_forgotten_by_age,
+    );
 }

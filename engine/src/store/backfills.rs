@@ -3,12 +3,12 @@
 use engine_api::{BackfillFeed, BackfillId, BackfillState, BackfillView, LogType, SourceId};
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Error, Store,
     audit::Deed,
     feeds::damaged,
+    sql::{self, Connection, Row},
     time::{instant, word},
 };
 use crate::model::{Backfill, Day, Window};
@@ -39,17 +39,17 @@ impl Step<'_> {
     /// Writes the step; `false` where the backfill was cancelled.
     pub(super) async fn write(
         &self,
-        write: &mut SqliteConnection,
+        write: &mut Connection,
         feed: i64,
         events: u32,
         now: i64,
     ) -> Result<bool, Error> {
         let progress = &self.backfill.progress;
-        let written = sqlx::query(
-            "UPDATE backfill SET progress = ?3, next_day = ?4, events = events + ?5, pages = pages + ?6,
+        let written = sql::query(
+            "UPDATE backfill SET progress = $3, next_day = $4, events = events + $5, pages = pages + $6,
                  trouble = NULL,
-                 state = CASE WHEN ?7 THEN 'done' ELSE state END, finished_at = CASE WHEN ?7 THEN ?8 END
-             WHERE id = ?1 AND feed_id = ?2 AND state = 'running'",
+                 state = CASE WHEN $7 = 1 THEN 'done' ELSE state END, finished_at = CASE WHEN $7 = 1 THEN $8 END
+             WHERE id = $1 AND feed_id = $2 AND state = 'running'",
         )
         .bind(self.backfill.id.as_str())
         .bind(feed)
@@ -87,11 +87,11 @@ impl Store {
         days: Window,
     ) -> Result<bool, Error> {
         let now = self.now();
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let mut any = false;
         for log_type in log_types {
-            let feed: Option<i64> = sqlx::query_scalar(
-                "UPDATE feed SET due_at = min(due_at, ?3) WHERE source_id = ?1 AND log_type = ?2 AND active = 1
+            let feed: Option<i64> = sql::query_scalar(
+                "UPDATE feed SET due_at = min(due_at, $3) WHERE source_id = $1 AND log_type = $2 AND active = 1
                  RETURNING id",
             )
             .bind(source.as_str())
@@ -122,10 +122,10 @@ impl Store {
 
     /// Ends a backfill where it stands.
     pub async fn cancel_backfill(&self, source: &SourceId, id: &BackfillId) -> Result<Cancelled, Error> {
-        let mut write = self.durable().await?;
-        let cancelled = sqlx::query(
-            "UPDATE backfill SET state = 'cancelled', finished_at = ?3 WHERE id = ?1 AND state = 'running'
-                 AND feed_id IN (SELECT id FROM feed WHERE source_id = ?2)",
+        let mut write = self.change().await?;
+        let cancelled = sql::query(
+            "UPDATE backfill SET state = 'cancelled', finished_at = $3 WHERE id = $1 AND state = 'running'
+                 AND feed_id IN (SELECT id FROM feed WHERE source_id = $2)",
         )
         .bind(id.as_str())
         .bind(source.as_str())
@@ -152,9 +152,9 @@ impl Store {
 
     /// One backfill of a source.
     pub async fn backfill(&self, source: &SourceId, id: &BackfillId) -> Result<Option<BackfillView>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT b.*, f.log_type FROM backfill b JOIN feed f ON f.id = b.feed_id
-             WHERE f.source_id = ?1 AND b.id = ?2 ORDER BY f.log_type DESC",
+             WHERE f.source_id = $1 AND b.id = $2 ORDER BY f.log_type DESC",
         )
         .bind(source.as_str())
         .bind(id.as_str())
@@ -170,11 +170,11 @@ impl Store {
         after: Option<&BackfillId>,
         limit: u32,
     ) -> Result<Vec<BackfillView>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT b.*, f.log_type FROM backfill b JOIN feed f ON f.id = b.feed_id
-             WHERE f.source_id = ?1 AND b.id IN (
+             WHERE f.source_id = $1 AND b.id IN (
                  SELECT DISTINCT b.id FROM backfill b JOIN feed f ON f.id = b.feed_id
-                 WHERE f.source_id = ?1 AND b.id > ?2 ORDER BY b.id LIMIT ?3)
+                 WHERE f.source_id = $1 AND b.id > $2 ORDER BY b.id LIMIT $3)
              ORDER BY b.id, f.log_type DESC",
         )
         .bind(source.as_str())
@@ -193,7 +193,7 @@ impl Store {
         trouble: &str,
     ) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        sqlx::query("UPDATE backfill SET trouble = ?3 WHERE id = ?1 AND feed_id = ?2 AND state = 'running'")
+        sql::query("UPDATE backfill SET trouble = $3 WHERE id = $1 AND feed_id = $2 AND state = 'running'")
             .bind(id.as_str())
             .bind(feed)
             .bind(trouble)
@@ -205,7 +205,7 @@ impl Store {
 
 /// Asks for the days before a feed's start, in the transaction that writes the start.
 pub(super) async fn add_older_days(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     (source, feed): (&str, i64),
     days: Window,
     now: Timestamp,
@@ -223,13 +223,10 @@ pub(super) async fn add_older_days(
 }
 
 /// The backfill of a feed that was asked for first and is not over.
-pub(super) async fn running(
-    read: &mut SqliteConnection,
-    feed: i64,
-) -> Result<Option<RunningBackfill>, Error> {
-    let row = sqlx::query(
+pub(super) async fn running(read: &mut Connection, feed: i64) -> Result<Option<RunningBackfill>, Error> {
+    let row = sql::query(
         "SELECT id, from_day, until_day, progress FROM backfill
-         WHERE feed_id = ?1 AND state = 'running' ORDER BY created_at, id LIMIT 1",
+         WHERE feed_id = $1 AND state = 'running' ORDER BY created_at, id LIMIT 1",
     )
     .bind(feed)
     .fetch_optional(read)
@@ -246,16 +243,16 @@ pub(super) async fn running(
 }
 
 async fn insert(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     id: &BackfillId,
     feed: i64,
     days: Window,
     now: i64,
 ) -> Result<(), Error> {
     let progress = Backfill::new(days);
-    sqlx::query(
+    sql::query(
         "INSERT INTO backfill (id, feed_id, from_day, until_day, next_day, progress, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?3, ?5, ?6)",
+         VALUES ($1, $2, $3, $4, $3, $5, $6)",
     )
     .bind(id.as_str())
     .bind(feed)
@@ -269,7 +266,7 @@ async fn insert(
 }
 
 /// Puts together the rows of each backfill, which stand beside each other.
-fn views(source: &SourceId, rows: &[SqliteRow]) -> Result<Vec<BackfillView>, Error> {
+fn views(source: &SourceId, rows: &[Row]) -> Result<Vec<BackfillView>, Error> {
     let mut views: Vec<BackfillView> = Vec::new();
     for row in rows {
         let (id, days) = (id(row)?, days(row)?);
@@ -293,35 +290,35 @@ fn views(source: &SourceId, rows: &[SqliteRow]) -> Result<Vec<BackfillView>, Err
     Ok(views)
 }
 
-fn feed(row: &SqliteRow, days: Window) -> Result<BackfillFeed, Error> {
+fn feed(row: &Row, days: Window) -> Result<BackfillFeed, Error> {
     let next = Day::from_number(row.try_get("next_day")?);
     let left = days.to.number().saturating_add(1).saturating_sub(next.number());
     let left = u32::try_from(left).unwrap_or_default();
     let total = u32::try_from(days.days()).unwrap_or_default();
     let count = |column| {
-        row.try_get::<i64, _>(column)
+        row.try_get::<i64>(column)
             .map(|count| u64::try_from(count).unwrap_or_default())
     };
     Ok(BackfillFeed {
-        log_type: word(&row.try_get::<String, _>("log_type")?, LogType::from_word)?,
-        state: word(&row.try_get::<String, _>("state")?, BackfillState::from_word)?,
+        log_type: word(&row.try_get::<String>("log_type")?, LogType::from_word)?,
+        state: word(&row.try_get::<String>("state")?, BackfillState::from_word)?,
         days: total,
         days_done: total.saturating_sub(left),
         events: count("events")?,
         pages: count("pages")?,
         trouble: row.try_get("trouble")?,
         finished_at: row
-            .try_get::<Option<i64>, _>("finished_at")?
+            .try_get::<Option<i64>>("finished_at")?
             .map(instant)
             .transpose()?,
     })
 }
 
-fn id(row: &SqliteRow) -> Result<BackfillId, Error> {
-    word(&row.try_get::<String, _>("id")?, |text| text.parse().ok())
+fn id(row: &Row) -> Result<BackfillId, Error> {
+    word(&row.try_get::<String>("id")?, |text| text.parse().ok())
 }
 
-fn days(row: &SqliteRow) -> Result<Window, Error> {
+fn days(row: &Row) -> Result<Window, Error> {
     Ok(Window::new(
         Day::from_number(row.try_get("from_day")?),
         Day::from_number(row.try_get("until_day")?),

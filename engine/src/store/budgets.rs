@@ -4,9 +4,12 @@
 //! feeds of an account together, and a crash can only make it look smaller than it is.
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection};
 
-use super::{Error, Store, time::instant};
+use super::{
+    Error, Store,
+    sql::{self, Connection, Row},
+    time::instant,
+};
 use crate::model::{Allowance, Budget, Day, Purpose};
 
 /// How many requests a day an account may make, and what the next ones are for.
@@ -21,8 +24,11 @@ pub struct Bound {
 impl Store {
     /// What an account has spent today.
     pub async fn budget(&self, account: &str, today: Day) -> Result<Budget, Error> {
-        let mut read = self.read().acquire().await?;
-        read_budget(&mut read, account, today).await
+        let row = sql::query("SELECT day, used, remaining, paused_until FROM budget WHERE account = $1")
+            .bind(account)
+            .fetch_optional(self.read())
+            .await?;
+        budget_of(row.as_ref(), today)
     }
 
     /// Sets aside up to `want` requests of today, one at least where any are allowed; answers how many.
@@ -35,10 +41,13 @@ impl Store {
     ) -> Result<Allowance, Error> {
         let today = Day::of(now);
         let mut write = self.soft().await?;
-        let budget = read_budget(&mut write, account, today).await?;
+        let budget = lock_budget(&mut write, account, today).await?;
         let requests = match budget.allowance(bound.daily, bound.purpose, now) {
             Allowance::Requests(allowed) => allowed.min(want),
-            nothing @ Allowance::Nothing(_) => return Ok(nothing),
+            nothing @ Allowance::Nothing(_) => {
+                write.rollback().await?;
+                return Ok(nothing);
+            }
         };
         let used = budget.used.saturating_add(requests);
         write_budget(&mut write, account, today, &Budget { used, ..budget }).await?;
@@ -55,14 +64,14 @@ impl Store {
         remaining: Option<u64>,
     ) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        let budget = read_budget(&mut write, account, day).await?;
+        let budget = lock_budget(&mut write, account, day).await?;
         let given_back = Budget {
             used: budget.used.saturating_sub(unused),
             remaining: remaining.or(budget.remaining),
             ..budget
         };
         if given_back == budget {
-            return Ok(());
+            return Ok(write.rollback().await?);
         }
         write_budget(&mut write, account, day, &given_back).await?;
         Ok(write.commit().await?)
@@ -71,7 +80,7 @@ impl Store {
     /// Sets aside requests that are made whatever the budget allows: a user waits for what they tell.
     pub async fn count_requests(&self, account: &str, day: Day, made: u64) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        let budget = read_budget(&mut write, account, day).await?;
+        let budget = lock_budget(&mut write, account, day).await?;
         let used = budget.used.saturating_add(made);
         write_budget(&mut write, account, day, &Budget { used, ..budget }).await?;
         Ok(write.commit().await?)
@@ -82,7 +91,7 @@ impl Store {
         let mut write = self.soft().await?;
         let budget = Budget {
             paused_until: Some(until),
-            ..read_budget(&mut write, account, day).await?
+            ..lock_budget(&mut write, account, day).await?
         };
         write_budget(&mut write, account, day, &budget).await?;
         Ok(write.commit().await?)
@@ -92,9 +101,9 @@ impl Store {
     ///
     /// [`SourceSpec::account_key`]: engine_api::SourceSpec::account_key
     pub async fn feeds_of_account(&self, account: &str) -> Result<u64, Error> {
-        let feeds: i64 = sqlx::query_scalar(
+        let feeds: i64 = sql::query_scalar(
             "SELECT count(*) FROM feed f JOIN object o ON o.id = f.source_id
-             WHERE f.active = 1 AND coalesce(json_extract(o.spec, '$.account_id'), json_extract(o.spec, '$.client_id')) = ?1",
+             WHERE f.active = 1 AND coalesce(json_extract(o.spec, '$.account_id'), json_extract(o.spec, '$.client_id')) = $1",
         )
         .bind(account)
         .fetch_one(self.read())
@@ -103,19 +112,40 @@ impl Store {
     }
 }
 
-async fn read_budget(from: &mut SqliteConnection, account: &str, today: Day) -> Result<Budget, Error> {
-    let row = sqlx::query("SELECT day, used, remaining, paused_until FROM budget WHERE account = ?1")
+/// Reads what is about to be written: nobody else changes it before the transaction ends.
+async fn lock_budget(write: &mut Connection, account: &str, today: Day) -> Result<Budget, Error> {
+    let locked = || {
+        sql::query(sql::for_update!(
+            "SELECT day, used, remaining, paused_until FROM budget WHERE account = $1"
+        ))
         .bind(account)
-        .fetch_optional(from)
-        .await?;
+    };
+    let row = match locked().fetch_optional(&mut *write).await? {
+        None => {
+            // What is not there cannot be locked.
+            sql::query(
+                "INSERT INTO budget (account, day, used) VALUES ($1, $2, 0) ON CONFLICT (account) DO NOTHING",
+            )
+            .bind(account)
+            .bind(today.number())
+            .execute(&mut *write)
+            .await?;
+            locked().fetch_optional(write).await?
+        }
+        found => found,
+    };
+    budget_of(row.as_ref(), today)
+}
+
+fn budget_of(row: Option<&Row>, today: Day) -> Result<Budget, Error> {
     let Some(row) = row else {
         return Ok(Budget::default());
     };
     let paused_until = row
-        .try_get::<Option<i64>, _>("paused_until")?
+        .try_get::<Option<i64>>("paused_until")?
         .map(instant)
         .transpose()?;
-    if row.try_get::<i32, _>("day")? < today.number() {
+    if row.try_get::<i32>("day")? < today.number() {
         // A pause may reach into the next day, where Zoom says so; the counts begin anew.
         return Ok(Budget {
             paused_until,
@@ -125,23 +155,18 @@ async fn read_budget(from: &mut SqliteConnection, account: &str, today: Day) -> 
     let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
     Ok(Budget {
         used: unsigned(row.try_get("used")?),
-        remaining: row.try_get::<Option<i64>, _>("remaining")?.map(unsigned),
+        remaining: row.try_get::<Option<i64>>("remaining")?.map(unsigned),
         paused_until,
     })
 }
 
 /// A day that lies behind the stored one is not written: what crossed midnight does not undo the new day's counts.
-async fn write_budget(
-    to: &mut SqliteConnection,
-    account: &str,
-    day: Day,
-    budget: &Budget,
-) -> Result<(), Error> {
+async fn write_budget(to: &mut Connection, account: &str, day: Day, budget: &Budget) -> Result<(), Error> {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    sqlx::query(
-        "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (account) DO UPDATE SET day = ?2, used = ?3, remaining = ?4, paused_until = ?5
-         WHERE day <= ?2",
+    sql::query(
+        "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (account) DO UPDATE SET day = $2, used = $3, remaining = $4, paused_until = $5
+         WHERE budget.day <= $2",
     )
     .bind(account)
     .bind(day.number())

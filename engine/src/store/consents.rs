@@ -10,13 +10,13 @@
 use engine_api::{Code, SourceSpec};
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store,
     audit::{self, Deed},
     feeds::damaged,
     keys::may_seal,
+    sql::{self, Connection, Row},
     time::{instant, millis},
 };
 use crate::model::Fence;
@@ -100,7 +100,7 @@ pub enum ConsentRefusal {
 impl Store {
     /// What is known of the consent of a source that works through this app.
     pub async fn consent(&self, source: &str, client_id: &str) -> Result<Option<ConsentRow>, Error> {
-        let found = sqlx::query("SELECT * FROM consent WHERE source_id = ?1 AND client_id = ?2")
+        let found = sql::query("SELECT * FROM consent WHERE source_id = $1 AND client_id = $2")
             .bind(source)
             .bind(client_id)
             .fetch_optional(self.read())
@@ -111,7 +111,7 @@ impl Store {
     /// The sealed refresh token of a source, for whoever ends the consent.
     pub async fn consent_token(&self, source: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(
-            sqlx::query_scalar("SELECT token FROM consent WHERE source_id = ?1")
+            sql::query_scalar("SELECT token FROM consent WHERE source_id = $1")
                 .bind(source)
                 .fetch_optional(self.read())
                 .await?,
@@ -127,9 +127,9 @@ impl Store {
         until: Timestamp,
     ) -> Result<Claim, Error> {
         let mut write = self.soft().await?;
-        let claimed = sqlx::query(
-            "UPDATE consent SET lease_owner = ?3, lease_until = ?4, fence = fence + 1
-             WHERE source_id = ?1 AND client_id = ?2 AND (lease_until IS NULL OR lease_until <= ?5)
+        let claimed = sql::query(
+            "UPDATE consent SET lease_owner = $3, lease_until = $4, fence = fence + 1
+             WHERE source_id = $1 AND client_id = $2 AND (lease_until IS NULL OR lease_until <= $5)
              RETURNING *",
         )
         .bind(source)
@@ -163,11 +163,11 @@ impl Store {
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.durable().await?;
         may_seal(&mut write, token).await?;
-        let stored = sqlx::query(
-            "UPDATE consent SET token = ?3, number = number + 1, refreshed_at = ?4, due_at = ?5, failures = 0,
+        let stored = sql::query(
+            "UPDATE consent SET token = $3, number = number + 1, refreshed_at = $4, due_at = $5, failures = 0,
                  lease_owner = NULL, lease_until = NULL,
                  trouble_code = NULL, trouble_detail = NULL, trouble_since = NULL
-             WHERE source_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+             WHERE source_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(source)
         .bind(fence.0)
@@ -194,11 +194,11 @@ impl Store {
         detail: &str,
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.durable().await?;
-        let given = sqlx::query(
-            "UPDATE consent SET lease_owner = NULL, lease_until = NULL, due_at = ?3, failures = failures + 1,
-                 trouble_since = CASE WHEN trouble_code = ?4 THEN trouble_since ELSE ?6 END,
-                 trouble_code = ?4, trouble_detail = ?5
-             WHERE source_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        let given = sql::query(
+            "UPDATE consent SET lease_owner = NULL, lease_until = NULL, due_at = $3, failures = failures + 1,
+                 trouble_since = CASE WHEN trouble_code = $4 THEN trouble_since ELSE $6 END,
+                 trouble_code = $4, trouble_detail = $5
+             WHERE source_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(source)
         .bind(fence.0)
@@ -224,10 +224,10 @@ impl Store {
         source: &str,
         new: &NewConsent<'_>,
     ) -> Result<Result<(), ConsentRefusal>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         may_seal(&mut write, new.token).await?;
         let spec: Option<String> =
-            sqlx::query_scalar("SELECT spec FROM object WHERE id = ?1 AND kind = 'source'")
+            sql::query_scalar("SELECT spec FROM object WHERE id = $1 AND kind = 'source'")
                 .bind(source)
                 .fetch_optional(&mut *write)
                 .await?;
@@ -239,7 +239,7 @@ impl Store {
             return Ok(Err(ConsentRefusal::SourceChanged));
         }
         let pinned: Option<Option<String>> =
-            sqlx::query_scalar("SELECT account_id FROM consent WHERE source_id = ?1")
+            sql::query_scalar("SELECT account_id FROM consent WHERE source_id = $1")
                 .bind(source)
                 .fetch_optional(&mut *write)
                 .await?;
@@ -248,13 +248,13 @@ impl Store {
             return Ok(Err(ConsentRefusal::OtherAccount { expected }));
         }
         let now = self.now();
-        sqlx::query(
+        sql::query(
             "INSERT INTO consent (source_id, client_id, account_id, token, number, given_at, refreshed_at, due_at)
-             VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?6)
+             VALUES ($1, $2, $3, $4, 1, $5, $5, $6)
              ON CONFLICT (source_id) DO UPDATE SET
                  client_id = excluded.client_id, account_id = excluded.account_id, token = excluded.token,
-                 number = number + 1, given_at = excluded.given_at, refreshed_at = excluded.refreshed_at,
-                 due_at = excluded.due_at, failures = 0, fence = fence + 1, lease_owner = NULL, lease_until = NULL,
+                 number = consent.number + 1, given_at = excluded.given_at, refreshed_at = excluded.refreshed_at,
+                 due_at = excluded.due_at, failures = 0, fence = consent.fence + 1, lease_owner = NULL, lease_until = NULL,
                  trouble_code = NULL, trouble_detail = NULL, trouble_since = NULL",
         )
         .bind(source)
@@ -266,7 +266,7 @@ impl Store {
         .bind(millis(new.due_at))
         .execute(&mut *write)
         .await?;
-        sqlx::query("UPDATE feed SET due_at = ?2 WHERE source_id = ?1 AND active = 1")
+        sql::query("UPDATE feed SET due_at = $2 WHERE source_id = $1 AND active = 1")
             .bind(source)
             .bind(now + 1)
             .execute(&mut *write)
@@ -284,9 +284,9 @@ impl Store {
 
     /// The source whose token has been due for renewal for the longest, and since when; void ones are left alone.
     pub async fn next_consent_due(&self) -> Result<Option<(String, Timestamp)>, Error> {
-        let found = sqlx::query(
+        let found = sql::query(
             "SELECT source_id, due_at FROM consent
-             WHERE trouble_code IS NULL OR trouble_code <> ?1 ORDER BY due_at LIMIT 1",
+             WHERE trouble_code IS NULL OR trouble_code <> $1 ORDER BY due_at LIMIT 1",
         )
         .bind(Code::ReauthorizationRequired.as_str())
         .fetch_optional(self.read())
@@ -301,7 +301,7 @@ impl Store {
     /// Puts the renewal of a token off: what it takes beside the token cannot be had now.
     pub async fn postpone_consent(&self, source: &str, due_at: Timestamp) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        sqlx::query("UPDATE consent SET due_at = ?2 WHERE source_id = ?1")
+        sql::query("UPDATE consent SET due_at = $2 WHERE source_id = $1")
             .bind(source)
             .bind(millis(due_at))
             .execute(&mut *write)
@@ -312,7 +312,7 @@ impl Store {
     /// Notes whose account a consent is, where that was learned only afterwards.
     pub async fn note_account(&self, source: &str, client_id: &str, account: &str) -> Result<(), Error> {
         let mut write = self.durable().await?;
-        sqlx::query("UPDATE consent SET account_id = ?3 WHERE source_id = ?1 AND client_id = ?2")
+        sql::query("UPDATE consent SET account_id = $3 WHERE source_id = $1 AND client_id = $2")
             .bind(source)
             .bind(client_id)
             .bind(account)
@@ -324,12 +324,12 @@ impl Store {
     /// Notes that an answer of Zoom's is used; `false` where it was used before.
     pub async fn use_answer(&self, digest: &[u8], expires_at: Timestamp) -> Result<bool, Error> {
         let mut write = self.durable().await?;
-        sqlx::query("DELETE FROM consent_answer WHERE expires_at < ?1")
+        sql::query("DELETE FROM consent_answer WHERE expires_at < $1")
             .bind(self.now())
             .execute(&mut *write)
             .await?;
-        let used = sqlx::query(
-            "INSERT INTO consent_answer (digest, expires_at) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
+        let used = sql::query(
+            "INSERT INTO consent_answer (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
         )
         .bind(digest)
         .bind(millis(expires_at))
@@ -351,30 +351,26 @@ fn other_account(spec: &SourceSpec, pinned: Option<&str>, told: Option<&str>) ->
 
 /// A source that turns to another app, or needs no consent any more, forgets the one it has; in the transaction that
 /// writes its spec.
-pub(super) async fn sync(
-    write: &mut Transaction<'_, Sqlite>,
-    source: &str,
-    spec: &SourceSpec,
-) -> Result<(), Error> {
-    sqlx::query("DELETE FROM consent WHERE source_id = ?1 AND (?2 = 0 OR client_id <> ?3)")
+pub(super) async fn sync(write: &mut Connection, source: &str, spec: &SourceSpec) -> Result<(), Error> {
+    sql::query("DELETE FROM consent WHERE source_id = $1 AND ($2 = 0 OR client_id <> $3)")
         .bind(source)
         .bind(spec.needs_consent())
         .bind(&spec.client_id)
-        .execute(&mut **write)
+        .execute(&mut *write)
         .await?;
     Ok(())
 }
 
-async fn app_of(write: &mut SqliteConnection, source: &str) -> Result<Option<String>, Error> {
+async fn app_of(write: &mut Connection, source: &str) -> Result<Option<String>, Error> {
     Ok(
-        sqlx::query_scalar("SELECT client_id FROM consent WHERE source_id = ?1")
+        sql::query_scalar("SELECT client_id FROM consent WHERE source_id = $1")
             .bind(source)
             .fetch_optional(write)
             .await?,
     )
 }
 
-fn consent_row(row: &SqliteRow) -> Result<ConsentRow, Error> {
+fn consent_row(row: &Row) -> Result<ConsentRow, Error> {
     let since: Option<i64> = row.try_get("trouble_since")?;
     let trouble = match (
         row.try_get("trouble_code")?,

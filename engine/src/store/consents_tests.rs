@@ -65,7 +65,6 @@ async fn claimed(fixture: &Fixture) -> ClaimedConsent {
     }
 }
 
-#[tokio::test]
 async fn a_token_has_one_user_at_a_time_and_only_the_last_may_store() {
     let fixture = Fixture::new().await;
     assert!(matches!(claim(&fixture).await, Claim::Absent));
@@ -111,7 +110,6 @@ async fn a_token_has_one_user_at_a_time_and_only_the_last_may_store() {
     assert_eq!(fixture.store.consent_token(ID).await.unwrap().unwrap(), b"three");
 }
 
-#[tokio::test]
 async fn a_void_token_is_left_alone_until_somebody_consents_again() {
     let fixture = Fixture::new().await;
     source(&fixture, &json!({})).await;
@@ -134,7 +132,6 @@ async fn a_void_token_is_left_alone_until_somebody_consents_again() {
     assert!(!row.is_void() && row.failures == 0, "{row:?}");
 }
 
-#[tokio::test]
 async fn another_account_is_refused_unless_the_source_says_so() {
     let other = |expected: &str| {
         Err(ConsentRefusal::OtherAccount {
@@ -156,7 +153,6 @@ async fn another_account_is_refused_unless_the_source_says_so() {
     assert_eq!(take(&fixture, Some("second"), b"seven").await, other("named"));
 }
 
-#[tokio::test]
 async fn a_consent_goes_with_its_app_and_its_source() {
     let fixture = Fixture::new().await;
     source(&fixture, &json!({})).await;
@@ -185,7 +181,6 @@ async fn a_consent_goes_with_its_app_and_its_source() {
     assert_eq!(fixture.number("SELECT count(*) FROM consent").await, 0);
 }
 
-#[tokio::test]
 async fn an_answer_is_used_once_and_forgotten_when_it_would_have_expired() {
     let fixture = Fixture::new().await;
     let until = crate::retry::later(fixture.now(), std::time::Duration::from_mins(15));
@@ -196,7 +191,6 @@ async fn an_answer_is_used_once_and_forgotten_when_it_would_have_expired() {
     assert_eq!(fixture.number("SELECT count(*) FROM consent_answer").await, 1);
 }
 
-#[tokio::test]
 async fn a_consent_makes_the_feeds_due_and_a_start_breaks_its_lease() {
     let fixture = Fixture::new().await;
     source(&fixture, &json!({})).await;
@@ -210,3 +204,12 @@ async fn a_consent_makes_the_feeds_due_and_a_start_breaks_its_lease() {
     fixture.store.break_leases().await.unwrap();
     claimed(&fixture).await;
 }
+
+crate::store::testing::on_both!(
+    a_token_has_one_user_at_a_time_and_only_the_last_may_store,
+    a_void_token_is_left_alone_until_somebody_consents_again,
+    another_account_is_refused_unless_the_source_says_so,
+    a_consent_goes_with_its_app_and_its_source,
+    an_answer_is_used_once_and_forgotten_when_it_would_have_expired,
+    a_consent_makes_the_feeds_due_and_a_start_breaks_its_lease,
+);

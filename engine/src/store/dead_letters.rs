@@ -4,12 +4,12 @@
 
 use engine_api::{DeadLetterId, DeadLetterView, DestinationId, LogType, ReplayRequest, SourceId};
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use super::{
     Error, Store,
     audit::Deed,
-    delivery::{Claim, Moved},
+    delivery::{self, Claim, Moved},
+    sql,
     time::{count, instant, word},
 };
 use crate::model::FeedKey;
@@ -47,11 +47,11 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeadLetterView>, Error> {
         type Found = (String, String, String, String, String, String, String, i64, u32);
-        let rows: Vec<Found> = sqlx::query_as(
+        let rows: Vec<Found> = sql::query_as(
             "SELECT d.id, d.destination_id, f.source_id, f.log_type, d.event_id, d.sent, d.reason, d.refused_at, d.replays
              FROM dead_letter d JOIN feed f ON f.id = d.feed_id
-             WHERE d.id > ?1 AND (?2 IS NULL OR d.destination_id = ?2) AND (?3 IS NULL OR f.source_id = ?3)
-             ORDER BY d.id LIMIT ?4",
+             WHERE d.id > $1 AND ($2 IS NULL OR d.destination_id = $2) AND ($3 IS NULL OR f.source_id = $3)
+             ORDER BY d.id LIMIT $4",
         )
         .bind(after.map_or("", DeadLetterId::as_str))
         .bind(of.destination_id.as_ref().map(DestinationId::as_str))
@@ -82,20 +82,20 @@ impl Store {
 
     /// Marks dead letters to be sent again, and makes their lanes due; answers how many wait now.
     pub async fn queue_replay(&self, of: &ReplayRequest) -> Result<u64, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let destination = of.destination_id.as_ref().map(DestinationId::as_str);
         let source = of.source_id.as_ref().map(SourceId::as_str);
-        let queued = sqlx::query(
+        let queued = sql::query(
             "UPDATE dead_letter SET queued = 1
-             WHERE (?1 IS NULL OR destination_id = ?1)
-               AND (?2 IS NULL OR feed_id IN (SELECT id FROM feed WHERE source_id = ?2))",
+             WHERE ($1 IS NULL OR destination_id = $1)
+               AND ($2 IS NULL OR feed_id IN (SELECT id FROM feed WHERE source_id = $2))",
         )
         .bind(destination)
         .bind(source)
         .execute(&mut *write)
         .await?
         .rows_affected();
-        wake_queued(&mut write, destination, self.now()).await?;
+        delivery::wake_queued(&mut write, destination, self.now()).await?;
         let deed = Deed {
             action: "dead_letter.replay",
             after: Some(json!({ "destination_id": destination, "source_id": source, "queued": queued })),
@@ -108,16 +108,16 @@ impl Store {
 
     /// Marks one dead letter to be sent again; `false` where there is none with this id.
     pub async fn queue_replay_of(&self, id: &DeadLetterId) -> Result<bool, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let destination: Option<String> =
-            sqlx::query_scalar("UPDATE dead_letter SET queued = 1 WHERE id = ?1 RETURNING destination_id")
+            sql::query_scalar("UPDATE dead_letter SET queued = 1 WHERE id = $1 RETURNING destination_id")
                 .bind(id.as_str())
                 .fetch_optional(&mut *write)
                 .await?;
         let Some(destination) = destination else {
             return Ok(false);
         };
-        wake_queued(&mut write, Some(&destination), self.now()).await?;
+        delivery::wake_queued(&mut write, Some(&destination), self.now()).await?;
         let deed = Deed {
             action: "dead_letter.replay",
             target: Some(id.as_str()),
@@ -131,10 +131,10 @@ impl Store {
 
     /// Dead letters of a lane that are to be sent again, in the order in which they were refused; at most `limit`.
     pub async fn queued_dead_letters(&self, claim: &Claim, limit: u32) -> Result<Vec<Queued>, Error> {
-        let rows: Vec<(String, String, Vec<u8>, String, String, String)> = sqlx::query_as(
+        let rows: Vec<(String, String, Vec<u8>, String, String, String)> = sql::query_as(
             "SELECT d.id, d.event_id, d.event, f.source_id, f.log_type, o.name
              FROM dead_letter d JOIN feed f ON f.id = d.feed_id JOIN object o ON o.id = f.source_id
-             WHERE d.destination_id = ?1 AND d.queued = 1 ORDER BY d.refused_at, d.rowid LIMIT ?2",
+             WHERE d.destination_id = $1 AND d.queued = 1 ORDER BY d.refused_at, d.rowid LIMIT $2",
         )
         .bind(claim.destination.as_str())
         .bind(limit)
@@ -170,14 +170,14 @@ impl Store {
         let now = self.now();
         let mut write = self.durable().await?;
         let delivered = refused.is_none().then_some(now);
-        if !super::delivery::answered(&mut write, claim, settled, delivered).await? {
+        if !delivery::answered(&mut write, claim, settled, delivered).await? {
             return Ok(Moved::Fenced);
         }
         let changed = match refused {
-            None => sqlx::query("DELETE FROM dead_letter WHERE id = ?1").bind(letter.id.as_str()),
-            Some(Refused { reason, sent }) => sqlx::query(
-                "UPDATE dead_letter SET queued = 0, replays = replays + 1, refused_at = ?2, reason = ?3, sent = ?4
-                 WHERE id = ?1",
+            None => sql::query("DELETE FROM dead_letter WHERE id = $1").bind(letter.id.as_str()),
+            Some(Refused { reason, sent }) => sql::query(
+                "UPDATE dead_letter SET queued = 0, replays = replays + 1, refused_at = $2, reason = $3, sent = $4
+                 WHERE id = $1",
             )
             .bind(letter.id.as_str())
             .bind(now)
@@ -192,27 +192,11 @@ impl Store {
     /// How many dead letters there are in all.
     pub async fn dead_letter_count(&self) -> Result<u64, Error> {
         Ok(count(
-            sqlx::query_scalar("SELECT COUNT(*) FROM dead_letter")
+            sql::query_scalar("SELECT COUNT(*) FROM dead_letter")
                 .fetch_one(self.read())
                 .await?,
         ))
     }
-}
-
-/// Makes the lanes due that have dead letters to send again. A pause after failures is kept: the destination would
-/// not take them now either.
-async fn wake_queued(write: &mut SqliteConnection, destination: Option<&str>, now: i64) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE lane SET woken = MAX(woken, 1),
-             due_at = CASE WHEN failures = 0 OR due_at IS NULL THEN MIN(COALESCE(due_at, ?2), ?2) ELSE due_at END
-         WHERE (?1 IS NULL OR destination_id = ?1)
-           AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)",
-    )
-    .bind(destination)
-    .bind(now)
-    .execute(write)
-    .await?;
-    Ok(())
 }
 
 fn feed(source: &str, log_type: &str) -> Result<FeedKey, Error> {

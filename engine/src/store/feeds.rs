@@ -2,13 +2,13 @@
 
 use engine_api::{Code, LogType, SourceId, SourceSpec};
 use jiff::Timestamp;
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{
     Error, Fenced, Store, alarms,
     audit::Deed,
     backfills::{self, RunningBackfill},
     catalog::{self, SealedSecret},
+    sql::{self, Connection, Row},
     time::instant,
 };
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
@@ -91,10 +91,10 @@ impl Store {
     pub async fn claim_feed(&self, owner: &str, until: Timestamp) -> Result<Option<ClaimedFeed>, Error> {
         let now = self.now();
         // Most looks find nothing; only one that may find something waits for the writer's turn.
-        let due: bool = sqlx::query_scalar(
+        let due: bool = sql::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM feed
-                 WHERE active = 1 AND (due_at <= ?1 OR last_poll_at > ?2)
-                   AND (lease_until IS NULL OR lease_until <= ?1))",
+                 WHERE active = 1 AND (due_at <= $1 OR last_poll_at > $2)
+                   AND (lease_until IS NULL OR lease_until <= $1))",
         )
         .bind(now)
         .bind(now + CLOCK_SLACK)
@@ -104,14 +104,15 @@ impl Store {
             return Ok(None);
         }
         let mut write = self.soft().await?;
-        let row = sqlx::query(
-            "UPDATE feed SET lease_owner = ?1, lease_until = ?2, fence = fence + 1 WHERE id = (
+        let row = sql::query(sql::skip_locked!(
+            "UPDATE feed SET lease_owner = $1, lease_until = $2, fence = fence + 1 WHERE id = (
                  SELECT id FROM feed
-                 WHERE active = 1 AND (due_at <= ?3 OR last_poll_at > ?4)
-                   AND (lease_until IS NULL OR lease_until <= ?3)
-                 ORDER BY due_at LIMIT 1)
-             RETURNING id, source_id, log_type, fence, checkpoint, failures",
-        )
+                 WHERE active = 1 AND (due_at <= $3 OR last_poll_at > $4)
+                   AND (lease_until IS NULL OR lease_until <= $3)
+                 ORDER BY due_at LIMIT 1"
+                / ")
+             RETURNING id, source_id, log_type, fence, checkpoint, failures"
+        ))
         .bind(owner)
         .bind(until.as_millisecond())
         .bind(now)
@@ -123,7 +124,7 @@ impl Store {
             return Ok(None);
         };
         let source: String = row.try_get("source_id")?;
-        let spec: String = sqlx::query_scalar("SELECT spec FROM object WHERE id = ?1")
+        let spec: String = sql::query_scalar("SELECT spec FROM object WHERE id = $1")
             .bind(&source)
             .fetch_one(&mut *write)
             .await?;
@@ -149,11 +150,10 @@ impl Store {
     /// When the next feed wants to be polled; `None` when there is none.
     pub async fn next_feed_due(&self) -> Result<Option<Timestamp>, Error> {
         // A leased feed is looked at again when its lease ends: its holder may have died.
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT min(max(due_at, coalesce(lease_until, 0))) FROM feed WHERE active = 1",
-        )
-        .fetch_one(self.read())
-        .await?;
+        let due: Option<i64> =
+            sql::query_scalar("SELECT min(max(due_at, coalesce(lease_until, 0))) FROM feed WHERE active = 1")
+                .fetch_one(self.read())
+                .await?;
         due.map(instant).transpose()
     }
 
@@ -165,8 +165,8 @@ impl Store {
         until: Timestamp,
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.soft().await?;
-        let renewed = sqlx::query(
-            "UPDATE feed SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        let renewed = sql::query(
+            "UPDATE feed SET lease_until = $3 WHERE id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(id)
         .bind(fence.0)
@@ -199,21 +199,20 @@ impl Store {
             }
         };
         let mut write = self.soft().await?;
-        let before: Option<Option<String>> =
-            sqlx::query_scalar("SELECT trouble_code FROM feed WHERE id = ?1")
-                .bind(id)
-                .fetch_optional(&mut *write)
-                .await?;
-        let released = sqlx::query(
+        let before: Option<Option<String>> = sql::query_scalar("SELECT trouble_code FROM feed WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&mut *write)
+            .await?;
+        let released = sql::query(
             "UPDATE feed SET
-                 lease_owner = NULL, lease_until = NULL, last_poll_at = ?3,
-                 due_at = CASE WHEN due_at > ?3 THEN due_at ELSE ?4 END,
-                 last_success_at = CASE WHEN ?5 THEN ?3 ELSE last_success_at END,
-                 failures = CASE WHEN ?5 THEN 0 WHEN ?6 THEN failures + 1 ELSE failures END,
-                 trouble_since = CASE WHEN ?7 IS NULL THEN NULL
-                                      WHEN trouble_code = ?7 THEN trouble_since ELSE ?3 END,
-                 trouble_code = ?7, trouble_detail = ?8
-             WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+                 lease_owner = NULL, lease_until = NULL, last_poll_at = $3,
+                 due_at = CASE WHEN due_at > $3 THEN due_at ELSE $4 END,
+                 last_success_at = CASE WHEN $5 = 1 THEN $3 ELSE last_success_at END,
+                 failures = CASE WHEN $5 = 1 THEN 0 WHEN $6 = 1 THEN failures + 1 ELSE failures END,
+                 trouble_since = CASE WHEN $7 IS NULL THEN NULL
+                                      WHEN trouble_code = $7 THEN trouble_since ELSE $3 END,
+                 trouble_code = $7, trouble_detail = $8
+             WHERE id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(id)
         .bind(fence.0)
@@ -238,7 +237,7 @@ impl Store {
     /// Ends a claim without a word about how the poll went: it was broken off, and the feed is still due.
     pub async fn hand_back_feed(&self, id: i64, fence: Fence) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        sqlx::query("UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE id = ?1 AND fence = ?2")
+        sql::query("UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND fence = $2")
             .bind(id)
             .bind(fence.0)
             .execute(&mut *write)
@@ -248,8 +247,8 @@ impl Store {
 
     /// Makes all feeds of a source due now; `false` when it has none that are polled.
     pub async fn poll_now(&self, source: &str) -> Result<bool, Error> {
-        let mut write = self.soft().await?;
-        let due = sqlx::query("UPDATE feed SET due_at = ?2 WHERE source_id = ?1 AND active = 1")
+        let mut write = self.change().await?;
+        let due = sql::query("UPDATE feed SET due_at = $2 WHERE source_id = $1 AND active = 1")
             .bind(source)
             .bind(self.now() + 1)
             .execute(&mut *write)
@@ -268,10 +267,10 @@ impl Store {
 
     /// The feeds of a source, by log type.
     pub async fn feed_rows(&self, source: &str) -> Result<Vec<FeedRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT id, log_type, active, last_poll_at, last_success_at, last_collected_at, last_event_at,
                     watermark, events, trouble_code, trouble_detail, trouble_since
-             FROM feed WHERE source_id = ?1 ORDER BY log_type DESC",
+             FROM feed WHERE source_id = $1 ORDER BY log_type DESC",
         )
         .bind(source)
         .fetch_all(self.read())
@@ -285,12 +284,12 @@ impl Store {
         after: Option<&str>,
         sources: u32,
     ) -> Result<Vec<(String, FeedRow)>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT source_id, id, log_type, active, last_poll_at, last_success_at, last_collected_at, last_event_at,
                     watermark, events, trouble_code, trouble_detail, trouble_since
              FROM feed WHERE active = 1 AND trouble_code IS NOT NULL AND source_id IN (
                  SELECT DISTINCT source_id FROM feed
-                 WHERE active = 1 AND trouble_code IS NOT NULL AND source_id > ?1 ORDER BY source_id LIMIT ?2)
+                 WHERE active = 1 AND trouble_code IS NOT NULL AND source_id > $1 ORDER BY source_id LIMIT $2)
              ORDER BY source_id, log_type DESC",
         )
         .bind(after.unwrap_or_default())
@@ -308,7 +307,7 @@ impl Store {
 /// A log type that is no longer named keeps its feed, switched off: when it is named again it goes on from its
 /// checkpoint, and nothing between is lost.
 pub(super) async fn sync_feeds(
-    write: &mut Transaction<'_, Sqlite>,
+    write: &mut Connection,
     source: &str,
     spec: &SourceSpec,
     now: Timestamp,
@@ -316,17 +315,17 @@ pub(super) async fn sync_feeds(
     for log_type in LogType::ALL {
         let active = spec.enabled && spec.log_types.contains(&log_type);
         let found =
-            sqlx::query("SELECT id, checkpoint, created_at FROM feed WHERE source_id = ?1 AND log_type = ?2")
+            sql::query("SELECT id, checkpoint, created_at FROM feed WHERE source_id = $1 AND log_type = $2")
                 .bind(source)
                 .bind(log_type.as_str())
-                .fetch_optional(&mut **write)
+                .fetch_optional(&mut *write)
                 .await?;
         let (feed, older) = match found {
             None if spec.log_types.contains(&log_type) => {
                 let (checkpoint, older) = Checkpoint::new(Day::from_date(spec.start_day(now)), now);
-                let feed = sqlx::query_scalar(
+                let feed = sql::query_scalar(
                     "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4) RETURNING id",
+                     VALUES ($1, $2, $3, $4, $5, $6, $4) RETURNING id",
                 )
                 .bind(source)
                 .bind(log_type.as_str())
@@ -334,7 +333,7 @@ pub(super) async fn sync_feeds(
                 .bind(now.as_millisecond())
                 .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
                 .bind(checkpoint.watermark.as_millisecond())
-                .fetch_one(&mut **write)
+                .fetch_one(&mut *write)
                 .await?;
                 (feed, older)
             }
@@ -345,16 +344,16 @@ pub(super) async fn sync_feeds(
                 let older = checkpoint.start_moved(Day::from_date(spec.start_day(created)));
                 let feed: i64 = row.try_get("id")?;
                 // Whoever polls with the old spec and its credentials is fenced, and the feed is due at once.
-                sqlx::query(
-                    "UPDATE feed SET active = ?2, due_at = ?3, checkpoint = ?4,
+                sql::query(
+                    "UPDATE feed SET active = $2, due_at = $3, checkpoint = $4,
                          fence = fence + 1, lease_owner = NULL, lease_until = NULL
-                     WHERE id = ?1",
+                     WHERE id = $1",
                 )
                 .bind(feed)
                 .bind(active)
                 .bind(now.as_millisecond())
                 .bind(serde_json::to_string(&checkpoint).map_err(damaged("a checkpoint"))?)
-                .execute(&mut **write)
+                .execute(&mut *write)
                 .await?;
                 (feed, older)
             }
@@ -366,9 +365,9 @@ pub(super) async fn sync_feeds(
     Ok(())
 }
 
-fn feed_row(row: &SqliteRow) -> Result<FeedRow, Error> {
+fn feed_row(row: &Row) -> Result<FeedRow, Error> {
     let time = |column: &str| -> Result<Option<Timestamp>, Error> {
-        row.try_get::<Option<i64>, _>(column)?.map(instant).transpose()
+        row.try_get::<Option<i64>>(column)?.map(instant).transpose()
     };
     let trouble = match (
         row.try_get("trouble_code")?,
@@ -387,7 +386,7 @@ fn feed_row(row: &SqliteRow) -> Result<FeedRow, Error> {
         last_collected_at: time("last_collected_at")?,
         last_event_at: time("last_event_at")?,
         watermark: instant(row.try_get("watermark")?)?,
-        events: u64::try_from(row.try_get::<i64, _>("events")?).unwrap_or_default(),
+        events: u64::try_from(row.try_get::<i64>("events")?).unwrap_or_default(),
         trouble,
     })
 }
@@ -397,7 +396,7 @@ pub(super) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) ->
     move |error| Error::Damaged(format!("{what}: {error}"))
 }
 
-fn log_type(row: &SqliteRow) -> Result<LogType, Error> {
+fn log_type(row: &Row) -> Result<LogType, Error> {
     let word: String = row.try_get("log_type")?;
     LogType::from_word(&word).ok_or_else(|| Error::Damaged(format!("`{word}` is not a log type")))
 }
@@ -406,7 +405,7 @@ fn source_id(text: &str) -> Result<SourceId, Error> {
     text.parse().map_err(damaged("a source's id"))
 }
 
-fn checkpoint(row: &SqliteRow) -> Result<Checkpoint, Error> {
+fn checkpoint(row: &Row) -> Result<Checkpoint, Error> {
     let text: String = row.try_get("checkpoint")?;
     let checkpoint: Checkpoint = serde_json::from_str(&text).map_err(damaged("a checkpoint"))?;
     if checkpoint.version != Checkpoint::VERSION {

@@ -1,9 +1,16 @@
 //! What intake writes: new events with their identities and the checkpoint, in one transaction (law L3).
 
 use jiff::Timestamp;
-use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Error, Store, alarms, backfills::Step, delivery, feeds::damaged, segment, time::instant};
+use super::{
+    Error, Store, alarms,
+    backfills::Step,
+    delivery,
+    feeds::damaged,
+    segment,
+    sql::{self, Connection},
+    time::instant,
+};
 use crate::model::{BlockWriter, Checkpoint, Day, Event, Fence, Mark, Print, Prints};
 
 /// The events of one commit, in the order in which they are appended.
@@ -16,6 +23,14 @@ pub struct NewEvents {
 }
 
 impl NewEvents {
+    /// None yet, with room for about so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            block: BlockWriter::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
     /// Adds an event, with the mark of its exact text.
     pub fn push(&mut self, event: &Event<'_>, mark: Mark) {
         self.block.push(event);
@@ -63,7 +78,7 @@ impl Store {
     /// What the log holds of a feed's day: one print for each event, in the order of the log.
     pub async fn known(&self, feed: i64, day: Day) -> Result<Vec<Print>, Error> {
         let blobs: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT prints FROM segment_day WHERE feed_id = ?1 AND day = ?2 ORDER BY seq")
+            sql::query_scalar("SELECT prints FROM segment_day WHERE feed_id = $1 AND day = $2 ORDER BY seq")
                 .bind(feed)
                 .bind(day.number())
                 .fetch_all(self.read())
@@ -109,13 +124,13 @@ impl Store {
         } else {
             self.soft().await?
         };
-        let moved = sqlx::query(
+        let moved = sql::query(
             "UPDATE feed SET
-                 checkpoint = ?3, watermark = ?4, last_seq = last_seq + ?5, events = events + ?6,
-                 last_collected_at = CASE WHEN ?6 > 0 THEN ?7 ELSE last_collected_at END,
-                 last_event_at = CASE WHEN ?8 IS NULL THEN last_event_at
-                                      ELSE max(coalesce(last_event_at, ?8), ?8) END
-             WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL
+                 checkpoint = $3, watermark = $4, last_seq = last_seq + $5, events = events + $6,
+                 last_collected_at = CASE WHEN $6 > 0 THEN $7 ELSE last_collected_at END,
+                 last_event_at = CASE WHEN $8 IS NULL THEN last_event_at
+                                      ELSE max(coalesce(last_event_at, $8), $8) END
+             WHERE id = $1 AND fence = $2 AND lease_owner IS NOT NULL
              RETURNING last_seq",
         )
         .bind(feed)
@@ -150,29 +165,27 @@ impl Store {
 }
 
 async fn append(
-    write: &mut Transaction<'_, Sqlite>,
+    write: &mut Connection,
     (feed, seq): (i64, i64),
     (events, payload): (u32, Vec<u8>),
     prints: &Prints,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )
-    .bind(feed)
-    .bind(seq)
-    .bind(i64::from(events))
-    .bind(payload)
-    .bind(now)
-    .execute(&mut **write)
-    .await?;
+    sql::query("INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(feed)
+        .bind(seq)
+        .bind(i64::from(events))
+        .bind(payload)
+        .bind(now)
+        .execute(&mut *write)
+        .await?;
     for (day, bytes) in prints.days() {
-        sqlx::query("INSERT INTO segment_day (feed_id, day, seq, prints) VALUES (?1, ?2, ?3, ?4)")
+        sql::query("INSERT INTO segment_day (feed_id, day, seq, prints) VALUES ($1, $2, $3, $4)")
             .bind(feed)
             .bind(day.number())
             .bind(seq)
             .bind(bytes)
-            .execute(&mut **write)
+            .execute(&mut *write)
             .await?;
     }
     Ok(())

@@ -8,9 +8,14 @@
 //! it; the switch writes it, too, and counts only then.
 
 use serde_json::json;
-use sqlx::{Row as _, SqliteConnection};
 
-use super::{Error, Store, audit::Deed, meta::KEY_CHECK, time::count};
+use super::{
+    Error, Store,
+    audit::Deed,
+    meta::KEY_CHECK,
+    sql::{self, Connection},
+    time::count,
+};
 
 /// The check value of the key that is taking the active one's place.
 const NEXT: &str = "vault_key_next";
@@ -48,7 +53,7 @@ pub struct SealedRow {
 impl Store {
     /// The master keys that the stored secrets need; `None` before the first start.
     pub async fn key_state(&self) -> Result<Option<KeyState>, Error> {
-        let rows = sqlx::query("SELECT key, value FROM meta WHERE key IN ($1, $2, $3, $4)")
+        let rows = sql::query("SELECT key, value FROM meta WHERE key IN ($1, $2, $3, $4)")
             .bind(KEY_CHECK)
             .bind(NEXT)
             .bind(RETIRED)
@@ -78,7 +83,7 @@ impl Store {
     /// Answers the key that is taking the active one's place: another one, where somebody was quicker.
     pub async fn announce_key(&self, next: &str, fingerprint: &[u8]) -> Result<String, Error> {
         let mut write = self.durable().await?;
-        let begun = sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+        let begun = sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
             .bind(NEXT)
             .bind(next.as_bytes())
             .execute(&mut *write)
@@ -87,7 +92,7 @@ impl Store {
         if begun == 1 {
             put(&mut write, FINGERPRINT, fingerprint).await?;
         }
-        let kept: Vec<u8> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
+        let kept: Vec<u8> = sql::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(NEXT)
             .fetch_one(&mut *write)
             .await?;
@@ -102,7 +107,7 @@ impl Store {
         after: (&str, &str),
         limit: u32,
     ) -> Result<Vec<SealedRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT object_id AS owner, field, sealed FROM object_secret
              WHERE substr(sealed, 1, 5) <> $1 AND (object_id > $2 OR (object_id = $2 AND field > $3))
              ORDER BY object_id, field LIMIT $4",
@@ -131,7 +136,7 @@ impl Store {
         after: &str,
         limit: u32,
     ) -> Result<Vec<SealedRow>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT source_id, token FROM consent WHERE substr(token, 1, 5) <> $1 AND source_id > $2
              ORDER BY source_id LIMIT $3",
         )
@@ -158,13 +163,13 @@ impl Store {
         for (row, sealed) in rows {
             let statement = match &row.field {
                 Some(field) => {
-                    sqlx::query("UPDATE object_secret SET sealed = $1 WHERE object_id = $2 AND sealed = $3 AND field = $4")
+                    sql::query("UPDATE object_secret SET sealed = $1 WHERE object_id = $2 AND sealed = $3 AND field = $4")
                         .bind(sealed)
                         .bind(&row.owner)
                         .bind(&row.sealed)
                         .bind(field)
                 }
-                None => sqlx::query("UPDATE consent SET token = $1 WHERE source_id = $2 AND token = $3")
+                None => sql::query("UPDATE consent SET token = $1 WHERE source_id = $2 AND token = $3")
                     .bind(sealed)
                     .bind(&row.owner)
                     .bind(&row.sealed),
@@ -181,10 +186,10 @@ impl Store {
         next: &str,
         header: &[u8],
     ) -> Result<Result<(), u64>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         // Written first: whoever stores a secret now waits, and whoever did so before has committed.
         put(&mut write, KEY_CHECK, next.as_bytes()).await?;
-        let left: i64 = sqlx::query_scalar(
+        let left: i64 = sql::query_scalar(
             "SELECT (SELECT count(*) FROM object_secret WHERE substr(sealed, 1, 5) <> $1)
                   + (SELECT count(*) FROM consent WHERE substr(token, 1, 5) <> $1)",
         )
@@ -198,7 +203,7 @@ impl Store {
         let mut retired = state.retired.clone();
         retired.push(state.active.clone());
         put(&mut write, RETIRED, retired.join("\n").as_bytes()).await?;
-        sqlx::query("DELETE FROM meta WHERE key = $1")
+        sql::query("DELETE FROM meta WHERE key = $1")
             .bind(NEXT)
             .execute(&mut *write)
             .await?;
@@ -215,7 +220,7 @@ impl Store {
 
     /// How many secrets need each master key, by the key's name.
     pub async fn secrets_by_key(&self) -> Result<Vec<(String, u64)>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT name, count(*) AS secrets FROM (
                  SELECT substr(sealed, 2, 4) AS name FROM object_secret
                  UNION ALL SELECT substr(token, 2, 4) AS name FROM consent) AS every
@@ -238,10 +243,10 @@ impl Store {
 /// # Errors
 ///
 /// [`Error::KeyRetired`] where another key has taken its place: seal again.
-pub(super) async fn may_seal(write: &mut SqliteConnection, sealed: &[u8]) -> Result<(), Error> {
+pub(super) async fn may_seal(write: &mut Connection, sealed: &[u8]) -> Result<(), Error> {
     let name = hex(sealed.get(NAME).unwrap_or_default());
     let taken =
-        sqlx::query("UPDATE meta SET value = value WHERE key IN ($1, $2) AND substr(value, 1, 8) = $3")
+        sql::query("UPDATE meta SET value = value WHERE key IN ($1, $2) AND substr(value, 1, 8) = $3")
             .bind(KEY_CHECK)
             .bind(NEXT)
             .bind(name.as_bytes())
@@ -251,15 +256,15 @@ pub(super) async fn may_seal(write: &mut SqliteConnection, sealed: &[u8]) -> Res
     if taken > 0 {
         return Ok(());
     }
-    let known: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
+    let known: Option<Vec<u8>> = sql::query_scalar("SELECT value FROM meta WHERE key = $1")
         .bind(KEY_CHECK)
         .fetch_optional(&mut *write)
         .await?;
     known.map_or(Ok(()), |_| Err(Error::KeyRetired))
 }
 
-async fn put(write: &mut SqliteConnection, key: &str, value: &[u8]) -> Result<(), Error> {
-    sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+async fn put(write: &mut Connection, key: &str, value: &[u8]) -> Result<(), Error> {
+    sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
         .bind(key)
         .bind(value)
         .execute(write)

@@ -1,6 +1,6 @@
 //! Facts about the installation itself.
 
-use super::{Error, Store};
+use super::{Error, Store, sql};
 
 const ENGINE_ID: &str = "engine_id";
 pub(super) const KEY_CHECK: &str = "vault_key_check";
@@ -19,12 +19,12 @@ impl Store {
 
     async fn keep(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, Error> {
         let mut write = self.durable().await?;
-        sqlx::query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")
+        sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
             .bind(key)
             .bind(value)
             .execute(&mut *write)
             .await?;
-        let kept = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1")
+        let kept = sql::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(key)
             .fetch_one(&mut *write)
             .await?;

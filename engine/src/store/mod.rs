@@ -29,9 +29,13 @@ pub mod keys;
 mod meta;
 pub mod notices;
 mod open;
+mod postgres;
 mod retention;
 pub mod samples;
+#[cfg(test)]
+mod schema_tests;
 pub mod segment;
+mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
@@ -39,8 +43,7 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use sqlx::{Sqlite, SqlitePool, Transaction};
-
+use self::sql::{Begin, Pool, Transaction, Turn};
 pub use self::{
     error::{Error, Fenced},
     feeds::{ClaimedFeed, FeedRow, PollEnd},
@@ -58,24 +61,37 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// One connection that waits for the disk at each commit.
-    durable: SqlitePool,
-    /// One connection that does not: for claims and schedules.
-    soft: SqlitePool,
-    /// Several connections that only read.
-    read: SqlitePool,
+    /// Whose commits wait for the disk; of SQLite it is one connection.
+    durable: Pool,
+    /// Whose commits do not: for claims and schedules; of SQLite it is one connection.
+    soft: Pool,
+    /// Where to read.
+    read: Pool,
     clock: Clock,
 }
 
 impl Store {
     /// Begins a write that is on disk once it is committed.
-    async fn durable(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.shared.durable.begin_with("BEGIN IMMEDIATE").await?)
+    async fn durable(&self) -> Result<Transaction, Error> {
+        Ok(self.shared.durable.begin(Begin::Durable).await?)
     }
 
     /// Begins a write that a loss of power may undo.
-    async fn soft(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.shared.soft.begin_with("BEGIN IMMEDIATE").await?)
+    async fn soft(&self) -> Result<Transaction, Error> {
+        Ok(self.shared.soft.begin(Begin::Soft).await?)
+    }
+
+    /// Begins a change that a user asked for, on disk once it is committed. These go one at a time, also where several
+    /// engines write: they look at many rows before they decide, and the audit log tells them in their order.
+    async fn change(&self) -> Result<Transaction, Error> {
+        let mut write = self.durable().await?;
+        write.lock(Turn::Change).await?;
+        Ok(write)
+    }
+
+    /// Begins to read several things as they are at one instant.
+    async fn snapshot(&self) -> Result<Transaction, Error> {
+        Ok(self.read().begin(Begin::Read).await?)
     }
 
     /// Whether no statement is under way: who simulates waits for that before time moves on.
@@ -83,13 +99,11 @@ impl Store {
         let Shared {
             durable, soft, read, ..
         } = &*self.shared;
-        [durable, soft, read]
-            .iter()
-            .all(|pool| pool.num_idle() == pool.size() as usize)
+        [durable, soft, read].iter().all(|pool| pool.is_idle())
     }
 
     /// Where to read.
-    fn read(&self) -> &SqlitePool {
+    fn read(&self) -> &Pool {
         &self.shared.read
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use engine_api::{AlarmChannelId, ChannelStatus};
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use super::{
     Error, Fenced, Store,
     alarms::NewNotice,
     delivery::{Trouble, health, trouble},
+    sql::{self, Connection},
     time::{count, instant, maybe_instant, millis, word},
 };
 use crate::model::{FeedKey, Fence};
@@ -53,20 +53,21 @@ impl Store {
     pub async fn claim_notice(&self, owner: &str, lease: Duration) -> Result<Option<Notice>, Error> {
         let now = self.now();
         let mut write = self.soft().await?;
-        let claimed: Option<(String, i64, String, String, i64, u32)> = sqlx::query_as(
-            "UPDATE notice SET lease_owner = ?1, lease_until = ?2, fence = fence + 1
+        let claimed: Option<(String, i64, String, String, i64, u32)> = sql::query_as(sql::skip_locked!(
+            "UPDATE notice SET lease_owner = $1, lease_until = $2, fence = fence + 1
              WHERE id = (
                  SELECT n.id FROM notice n
-                 WHERE n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= ?3
-                   AND (n.lease_until IS NULL OR n.lease_until <= ?3)
+                 WHERE n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= $3
+                   AND (n.lease_until IS NULL OR n.lease_until <= $3)
                    AND NOT EXISTS (
                        SELECT 1 FROM notice earlier
                        WHERE earlier.channel_id = n.channel_id AND earlier.subject = n.subject
                          AND earlier.number < n.number
                          AND earlier.sent_at IS NULL AND earlier.given_up_at IS NULL)
-                 ORDER BY n.due_at LIMIT 1)
-             RETURNING id, fence, channel_id, body, created_at, attempts",
-        )
+                 ORDER BY n.due_at LIMIT 1"
+                / ")
+             RETURNING id, fence, channel_id, body, created_at, attempts"
+        ))
         .bind(owner)
         .bind(self.lease_end(lease))
         .bind(now)
@@ -91,7 +92,7 @@ impl Store {
     /// When the next notice can be claimed; `None` while nothing is to come.
     pub async fn next_notice_due(&self) -> Result<Option<Timestamp>, Error> {
         // Those that wait for an earlier one of their feed become due with it.
-        let due = sqlx::query_scalar(
+        let due = sql::query_scalar(
             "SELECT MIN(MAX(n.due_at, COALESCE(n.lease_until, n.due_at))) FROM notice n
              WHERE n.sent_at IS NULL AND n.given_up_at IS NULL
                AND NOT EXISTS (
@@ -122,11 +123,11 @@ impl Store {
             Attempt::GivenUp(trouble) => (None, Some(now), Some(trouble), now),
         };
         let mut write = self.durable().await?;
-        let settled = sqlx::query(
-            "UPDATE notice SET lease_owner = NULL, lease_until = NULL, attempts = attempts + 1, due_at = ?3,
-                 sent_at = ?4, given_up_at = ?5, trouble_code = ?6, trouble_detail = ?7,
-                 trouble_since = CASE WHEN ?6 IS NULL THEN NULL ELSE COALESCE(trouble_since, ?8) END
-             WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        let settled = sql::query(
+            "UPDATE notice SET lease_owner = NULL, lease_until = NULL, attempts = attempts + 1, due_at = $3,
+                 sent_at = $4, given_up_at = $5, trouble_code = $6, trouble_detail = $7,
+                 trouble_since = CASE WHEN $6 IS NULL THEN NULL ELSE COALESCE(trouble_since, $8) END
+             WHERE id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(&notice.id)
         .bind(notice.fence.0)
@@ -146,12 +147,12 @@ impl Store {
     /// An alarm channel's status; `None` where it does not exist. Its trouble is that of the newest notice that
     /// failed, until a later one is accepted.
     pub async fn channel_status(&self, id: &AlarmChannelId) -> Result<Option<ChannelStatus>, Error> {
-        let row: Option<(i64, Option<i64>)> = sqlx::query_as(
+        let row: Option<(i64, Option<i64>)> = sql::query_as(
             "SELECT
                  (SELECT COUNT(*) FROM notice n
                   WHERE n.channel_id = o.id AND n.sent_at IS NULL AND n.given_up_at IS NULL),
                  (SELECT MAX(n.sent_at) FROM notice n WHERE n.channel_id = o.id)
-             FROM object o WHERE o.id = ?1 AND o.kind = 'alarm_channel'",
+             FROM object o WHERE o.id = $1 AND o.kind = 'alarm_channel'",
         )
         .bind(id.as_str())
         .fetch_optional(self.read())
@@ -159,10 +160,10 @@ impl Store {
         let Some((pending, sent)) = row else {
             return Ok(None);
         };
-        let failed: Option<(Option<String>, Option<String>, Option<i64>)> = sqlx::query_as(
+        let failed: Option<(Option<String>, Option<String>, Option<i64>)> = sql::query_as(
             "SELECT trouble_code, trouble_detail, trouble_since FROM notice
-             WHERE channel_id = ?1 AND trouble_code IS NOT NULL AND sent_at IS NULL
-               AND COALESCE(given_up_at, ?3) >= ?2
+             WHERE channel_id = $1 AND trouble_code IS NOT NULL AND sent_at IS NULL
+               AND COALESCE(given_up_at, $3) >= $2
              ORDER BY created_at DESC, number DESC LIMIT 1",
         )
         .bind(id.as_str())
@@ -183,16 +184,16 @@ impl Store {
 
 /// Writes a notice, in the transaction that changes its alarm.
 pub(super) async fn insert(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     notice: &NewNotice,
     feed: &FeedKey,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query(
+    sql::query(
         "INSERT INTO notice (id, channel_id, subject, number, body, created_at, due_at)
-         VALUES (?1, ?2, ?3,
-             (SELECT COALESCE(MAX(number), 0) + 1 FROM notice WHERE channel_id = ?2 AND subject = ?3),
-             ?4, ?5, ?5)",
+         VALUES ($1, $2, $3,
+             (SELECT COALESCE(MAX(number), 0) + 1 FROM notice WHERE channel_id = $2 AND subject = $3),
+             $4, $5, $5)",
     )
     .bind(&notice.id)
     .bind(notice.channel.as_str())

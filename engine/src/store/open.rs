@@ -10,8 +10,8 @@ use sqlx::{
     },
 };
 
-use super::{Error, Shared, Store};
-use crate::clock::Clock;
+use super::{Error, Shared, Store, postgres, sql::Pool};
+use crate::{clock::Clock, database::Database};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -22,6 +22,30 @@ const READERS: u32 = 4;
 const WAL_PAGES: &str = "4000";
 
 impl Store {
+    /// Opens the store, making its tables where there are none, and brings them up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] with what to do, when it cannot be used or was written by a newer version.
+    pub async fn at(place: &Database, clock: Clock) -> Result<Self, Error> {
+        match place {
+            Database::Sqlite(path) => Self::open(path, clock).await,
+            Database::Postgres(place) => Ok(Self::over(postgres::open(place).await?, clock)),
+        }
+    }
+
+    fn over(pool: Pool, clock: Clock) -> Self {
+        Self {
+            by: None,
+            shared: Arc::new(Shared {
+                durable: pool.clone(),
+                soft: pool.clone(),
+                read: pool,
+                clock,
+            }),
+        }
+    }
+
     /// Opens the SQLite file at `path`, making it where it does not exist, and brings its tables up to date.
     ///
     /// # Errors
@@ -48,7 +72,9 @@ impl Store {
             .filename(path)
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let one = || SqlitePoolOptions::new().max_connections(1).min_connections(1);
+        // A connection to a file does not go away, and to ask it first would cost as much as many a statement.
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false);
+        let one = || pool().max_connections(1).min_connections(1);
 
         let durable = one()
             .connect_with(options.clone().synchronous(SqliteSynchronous::Full))
@@ -66,7 +92,7 @@ impl Store {
             .connect_with(options.clone().synchronous(SqliteSynchronous::Normal))
             .await
             .map_err(|error| failed("open", error))?;
-        let read: SqlitePool = SqlitePoolOptions::new()
+        let read: SqlitePool = pool()
             .max_connections(READERS)
             .connect_with(reading)
             .await
@@ -74,20 +100,24 @@ impl Store {
         Ok(Self {
             by: None,
             shared: Arc::new(Shared {
-                durable,
-                soft,
-                read,
+                durable: Pool::Sqlite(durable),
+                soft: Pool::Sqlite(soft),
+                read: Pool::Sqlite(read),
                 clock,
             }),
         })
     }
 
-    /// Opens the SQLite file at `path` to read only, beside an engine that may run on it. Every write fails.
+    /// Opens a store to read only, beside engines that may run on it. Every write fails.
     ///
     /// # Errors
     ///
     /// [`Error::Open`] when it is not there or cannot be read.
-    pub async fn open_to_read(path: &Path, clock: Clock) -> Result<Self, Error> {
+    pub async fn open_to_read(place: &Database, clock: Clock) -> Result<Self, Error> {
+        let path = match place {
+            Database::Sqlite(path) => path,
+            Database::Postgres(place) => return Ok(Self::over(postgres::open_to_read(place).await?, clock)),
+        };
         let reading = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
@@ -99,15 +129,7 @@ impl Store {
             .map_err(|error| {
                 Error::Open(format!("cannot read the store at `{}`: {error}", path.display()))
             })?;
-        Ok(Self {
-            by: None,
-            shared: Arc::new(Shared {
-                durable: read.clone(),
-                soft: read.clone(),
-                read,
-                clock,
-            }),
-        })
+        Ok(Self::over(Pool::Sqlite(read), clock))
     }
 
     /// Closes all connections; what was committed is in the file.

@@ -4,7 +4,7 @@ use engine_api::LogType;
 use jiff::Timestamp;
 
 use super::{
-    Error, Store,
+    Error, Store, sql,
     time::{millis, word},
 };
 use crate::model::Event;
@@ -33,10 +33,10 @@ impl Store {
         mut with: impl FnMut(LogType, &Event<'_>) -> bool,
     ) -> Result<(), Error> {
         // An event is collected after its own time, so older segments hold none of these.
-        let found: Vec<(i64, String, i64, u32)> = sqlx::query_as(
+        let found: Vec<(i64, String, i64, u32)> = sql::query_as(
             "SELECT s.feed_id, f.log_type, s.seq, s.events FROM segment s JOIN feed f ON f.id = s.feed_id
-             WHERE (?1 IS NULL OR f.source_id = ?1) AND (?2 IS NULL OR f.log_type = ?2)
-               AND (?3 IS NULL OR s.created_at >= ?3)
+             WHERE ($1 IS NULL OR f.source_id = $1) AND ($2 IS NULL OR f.log_type = $2)
+               AND ($3 IS NULL OR s.created_at >= $3)
              ORDER BY s.created_at DESC, s.feed_id DESC, s.seq DESC",
         )
         .bind(source)

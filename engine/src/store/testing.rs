@@ -1,16 +1,97 @@
-//! A store in a directory of its own, filled by hand, for tests of the store and of its workers.
+//! A store of its own, filled by hand, for tests of the store and of its workers, on either database.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet, path::Path};
 
 use engine_api::{AlarmChannelId, DestinationId, LogType, SourceId};
 use jiff::Timestamp;
+use private_postgres::Database as Private;
 use serde_json::{Value, json};
 
-use super::{Store, alarms, delivery, segment};
+use super::{Store, alarms, delivery, segment, sql};
 use crate::{
     clock::{Clock, Simulation},
+    database::Database,
     model::{BlockWriter, Day, Event, Fence, Mark, Print, RowHash, encode_alone},
 };
+
+/// The database that a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+thread_local! {
+    static BACKEND: Cell<Backend> = const { Cell::new(Backend::Sqlite) };
+}
+
+impl Backend {
+    /// What the stores of this test's thread are made on from now on.
+    pub(crate) fn choose(self) {
+        BACKEND.set(self);
+    }
+}
+
+/// Makes two tests of each function: one on SQLite, one on PostgreSQL.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                crate::store::testing::Backend::Sqlite.choose();
+                super::$test().await;
+            })+
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                crate::store::testing::Backend::Postgres.choose();
+                super::$test().await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Where a test's store is: a file in its directory, or a database that goes with this value.
+pub(crate) struct Home {
+    place: Database,
+    database: Option<Private>,
+}
+
+impl Home {
+    pub(crate) fn new(dir: &Path) -> Self {
+        match BACKEND.get() {
+            Backend::Sqlite => Self {
+                place: Database::Sqlite(dir.join("engine.db")),
+                database: None,
+            },
+            Backend::Postgres => {
+                let database = Private::new().unwrap();
+                Self {
+                    place: Database::parse(&database.url(), dir).unwrap(),
+                    database: Some(database),
+                }
+            }
+        }
+    }
+
+    /// All that it holds, as somebody who stole it would see it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match &self.place {
+            Database::Sqlite(file) => ["", "-wal"]
+                .iter()
+                .flat_map(|end| std::fs::read(format!("{}{end}", file.display())).unwrap())
+                .collect(),
+            Database::Postgres(_) => self.database.as_ref().unwrap().dump().unwrap(),
+        }
+    }
+
+    pub(crate) async fn open(&self, clock: Clock) -> Store {
+        Store::at(&self.place, clock).await.unwrap()
+    }
+}
 
 /// A store, its clock, and the directory that both live in.
 pub(crate) struct Fixture {
@@ -18,20 +99,20 @@ pub(crate) struct Fixture {
     pub(crate) clock: Clock,
     pub(crate) time: Simulation,
     pub(crate) dir: tempfile::TempDir,
+    home: Home,
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let (clock, time) = Clock::simulated("2026-01-31T12:00:00Z".parse().unwrap());
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = Home::new(dir.path());
         Self {
-            store,
+            store: home.open(clock.clone()).await,
             clock,
             time,
             dir,
+            home,
         }
     }
 
@@ -41,18 +122,18 @@ impl Fixture {
 
     pub(crate) async fn sql(&self, statement: &'static str) {
         let mut write = self.store.durable().await.unwrap();
-        sqlx::raw_sql(statement).execute(&mut *write).await.unwrap();
+        sql::script(&mut write, statement).await.unwrap();
         write.commit().await.unwrap();
     }
 
     pub(crate) async fn try_sql(&self, statement: &'static str) -> Result<(), String> {
         let mut write = self.store.durable().await.unwrap();
-        let done = sqlx::raw_sql(statement).execute(&mut *write).await;
-        done.map(|_| ()).map_err(|error| error.to_string())
+        let done = sql::script(&mut write, statement).await;
+        done.map_err(|error| error.to_string())
     }
 
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query)
+        sql::query_scalar(query)
             .fetch_one(self.store.read())
             .await
             .unwrap()
@@ -60,10 +141,10 @@ impl Fixture {
 
     async fn object(&self, id: &str, kind: &str, spec: &Value) {
         let mut write = self.store.durable().await.unwrap();
-        sqlx::query(
+        sql::query(
             "INSERT INTO object (id, kind, name, generation, spec, spec_version, created_at, updated_at)
-             VALUES (?1, ?2, ?3, 1, ?4, 1, 0, 0)
-             ON CONFLICT (id) DO UPDATE SET spec = ?4",
+             VALUES ($1, $2, $3, 1, $4, 1, 0, 0)
+             ON CONFLICT (id) DO UPDATE SET spec = $4",
         )
         .bind(id)
         .bind(kind)
@@ -77,15 +158,13 @@ impl Fixture {
 
     pub(crate) async fn seal(&self, id: &str, field: &str, sealed: Vec<u8>) {
         let mut write = self.store.durable().await.unwrap();
-        sqlx::query(
-            "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES (?1, ?2, ?3, 0)",
-        )
-        .bind(id)
-        .bind(field)
-        .bind(sealed)
-        .execute(&mut *write)
-        .await
-        .unwrap();
+        sql::query("INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES ($1, $2, $3, 0)")
+            .bind(id)
+            .bind(field)
+            .bind(sealed)
+            .execute(&mut *write)
+            .await
+            .unwrap();
         write.commit().await.unwrap();
     }
 
@@ -122,10 +201,10 @@ impl Fixture {
         let mut feeds = [0; 2];
         let mut write = self.store.durable().await.unwrap();
         for (feed, log_type) in feeds.iter_mut().zip(LogType::ALL) {
-            *feed = sqlx::query_scalar(
+            *feed = sql::query_scalar(
                 "INSERT INTO feed (source_id, log_type, active, due_at, checkpoint, watermark, created_at)
-                 VALUES (?1, ?2, ?4, 0, '{}', 0, ?3)
-                 ON CONFLICT (source_id, log_type) DO UPDATE SET active = ?4 RETURNING id",
+                 VALUES ($1, $2, $4, 0, '{}', 0, $3)
+                 ON CONFLICT (source_id, log_type) DO UPDATE SET active = $4 RETURNING id",
             )
             .bind(id.as_str())
             .bind(log_type.as_str())
@@ -164,14 +243,15 @@ impl Fixture {
                 // A row tells by its text that it is another kind of event.
                 labels: if row.contains("billing") { "billing" } else { "sso" },
                 row,
+                detail_at: None,
             });
             let mark = Mark::of(row);
             prints.extend(Print { hash, mark }.to_bytes());
         }
         let mut write = self.store.durable().await.unwrap();
-        let seq: i64 = sqlx::query_scalar(
-            "UPDATE feed SET last_seq = last_seq + 1, events = events + ?2, last_success_at = ?3,
-                 last_collected_at = ?3, last_event_at = ?3 WHERE id = ?1 RETURNING last_seq",
+        let seq: i64 = sql::query_scalar(
+            "UPDATE feed SET last_seq = last_seq + 1, events = events + $2, last_success_at = $3,
+                 last_collected_at = $3, last_event_at = $3 WHERE id = $1 RETURNING last_seq",
         )
         .bind(feed_id)
         .bind(i64::try_from(rows.len()).unwrap())
@@ -179,8 +259,8 @@ impl Fixture {
         .fetch_one(&mut *write)
         .await
         .unwrap();
-        sqlx::query(
-            "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        sql::query(
+            "INSERT INTO segment (feed_id, seq, events, payload, created_at) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(feed_id)
         .bind(seq)
@@ -190,7 +270,7 @@ impl Fixture {
         .execute(&mut *write)
         .await
         .unwrap();
-        sqlx::query("INSERT INTO segment_day (feed_id, day, seq, prints) VALUES (?1, ?2, ?3, ?4)")
+        sql::query("INSERT INTO segment_day (feed_id, day, seq, prints) VALUES ($1, $2, $3, $4)")
             .bind(feed_id)
             .bind(Day::of(now).number())
             .bind(seq)
@@ -203,14 +283,26 @@ impl Fixture {
         write.commit().await.unwrap();
     }
 
+    /// Overwrites what a feed's log holds.
+    pub(crate) async fn damage_log(&self, feed_id: i64) {
+        let mut write = self.store.durable().await.unwrap();
+        sql::query("UPDATE segment SET payload = $2 WHERE feed_id = $1")
+            .bind(feed_id)
+            .bind(vec![0])
+            .execute(&mut *write)
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
+    }
+
     /// Notes how a poll without new events ended.
     pub(crate) async fn polled(&self, feed_id: i64, trouble: Option<(&str, &str)>) {
         let now = self.now().as_millisecond();
         let mut write = self.store.durable().await.unwrap();
-        sqlx::query(
-            "UPDATE feed SET last_success_at = CASE WHEN ?3 IS NULL THEN ?2 ELSE last_success_at END,
-                 trouble_code = ?3, trouble_detail = ?4,
-                 trouble_since = CASE WHEN ?3 IS NULL THEN NULL ELSE COALESCE(trouble_since, ?2) END WHERE id = ?1",
+        sql::query(
+            "UPDATE feed SET last_success_at = CASE WHEN $3 IS NULL THEN $2 ELSE last_success_at END,
+                 trouble_code = $3, trouble_detail = $4,
+                 trouble_since = CASE WHEN $3 IS NULL THEN NULL ELSE COALESCE(trouble_since, $2) END WHERE id = $1",
         )
         .bind(feed_id)
         .bind(now)
@@ -226,9 +318,7 @@ impl Fixture {
     /// The same store, as another engine that was started on it would see it.
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
-        let store = Store::open(&self.dir.path().join("engine.db"), self.clock.clone())
-            .await
-            .unwrap();
+        let store = self.home.open(self.clock.clone()).await;
         Self { store, ..self }
     }
 }
@@ -254,11 +344,12 @@ impl Store {
             late: false,
             labels: "sso",
             row: r#"{"operator":"o"}"#,
+            detail_at: None,
         };
         let mut write = self.durable().await.unwrap();
-        sqlx::query(
+        sql::query(
             "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
-             SELECT ?1, id, ?2, ?1, ?4, '{\"operator\":\"o\",\"zoom_log\":{\"source_name\":\"corp\"}}', 'it said no', ?5 FROM feed WHERE source_id = ?3 AND log_type = 'operation'",
+             SELECT $1, id, $2, $1, $4, '{\"operator\":\"o\",\"zoom_log\":{\"source_name\":\"corp\"}}', 'it said no', $5 FROM feed WHERE source_id = $3 AND log_type = 'operation'",
         )
         .bind(id)
         .bind(destination)
@@ -273,7 +364,7 @@ impl Store {
 
     /// How many dead letters wait to be sent again.
     pub(crate) async fn queued_count(&self) -> i64 {
-        sqlx::query_scalar("SELECT COUNT(*) FROM dead_letter WHERE queued = 1")
+        sql::query_scalar("SELECT COUNT(*) FROM dead_letter WHERE queued = 1")
             .fetch_one(self.read())
             .await
             .unwrap()

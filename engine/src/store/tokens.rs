@@ -3,11 +3,11 @@
 use engine_api::{Identity, Scope, TokenId, TokenView};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     Error, Store,
     audit::Deed,
+    sql::{self, Row},
     time::{instant, maybe_instant, millis, word},
 };
 
@@ -38,10 +38,10 @@ impl TokenRow {
 impl Store {
     /// Keeps a new token.
     pub async fn add_token(&self, view: &TokenView, digest: &[u8]) -> Result<(), Error> {
-        let mut write = self.durable().await?;
-        sqlx::query(
+        let mut write = self.change().await?;
+        sql::query(
             "INSERT INTO token (id, name, scope, digest, parent_id, created_at, expires_at, issuer, subject)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(view.id.as_str())
         .bind(&view.name)
@@ -69,7 +69,7 @@ impl Store {
 
     /// A token, whether it can still be used or not.
     pub async fn token(&self, id: &TokenId) -> Result<Option<TokenRow>, Error> {
-        let found = sqlx::query("SELECT * FROM token WHERE id = ?1")
+        let found = sql::query("SELECT * FROM token WHERE id = $1")
             .bind(id.as_str())
             .fetch_optional(self.read())
             .await?;
@@ -78,7 +78,7 @@ impl Store {
 
     /// Tokens in the order of their ids, beginning behind `after`; at most `limit`.
     pub async fn tokens(&self, after: Option<&TokenId>, limit: u32) -> Result<Vec<TokenView>, Error> {
-        let rows = sqlx::query("SELECT * FROM token WHERE id > ?1 ORDER BY id LIMIT ?2")
+        let rows = sql::query("SELECT * FROM token WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after.map_or("", TokenId::as_str))
             .bind(limit)
             .fetch_all(self.read())
@@ -91,7 +91,7 @@ impl Store {
     /// Notes that a token was used. It may get lost with the machine's power.
     pub async fn note_token_use(&self, id: &TokenId) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        sqlx::query("UPDATE token SET last_used_at = ?2 WHERE id = ?1")
+        sql::query("UPDATE token SET last_used_at = $2 WHERE id = $1")
             .bind(id.as_str())
             .bind(self.now())
             .execute(&mut *write)
@@ -101,9 +101,9 @@ impl Store {
 
     /// Lets a token that is not revoked end at another time.
     pub async fn renew_token(&self, id: &TokenId, expires_at: Timestamp) -> Result<Option<TokenView>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let renewed =
-            sqlx::query("UPDATE token SET expires_at = ?2 WHERE id = ?1 AND revoked_at IS NULL RETURNING *")
+            sql::query("UPDATE token SET expires_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING *")
                 .bind(id.as_str())
                 .bind(millis(expires_at))
                 .fetch_optional(&mut *write)
@@ -124,11 +124,11 @@ impl Store {
 
     /// Revokes a token and all that it made, and what those made; answers how many were not revoked before.
     pub async fn revoke_token(&self, id: &TokenId) -> Result<u64, Error> {
-        let mut write = self.durable().await?;
-        let revoked = sqlx::query(
+        let mut write = self.change().await?;
+        let revoked = sql::query(
             "WITH RECURSIVE family (id) AS (
-                 SELECT ?1 UNION SELECT token.id FROM token JOIN family ON token.parent_id = family.id)
-             UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM family)",
+                 SELECT id FROM token WHERE id = $1 UNION SELECT token.id FROM token JOIN family ON token.parent_id = family.id)
+             UPDATE token SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM family)",
         )
         .bind(id.as_str())
         .bind(self.now())
@@ -150,9 +150,9 @@ impl Store {
 
     /// Whether there is a token with the scope `admin` that can be used.
     pub async fn has_admin_token(&self) -> Result<bool, Error> {
-        let found: Option<i64> = sqlx::query_scalar(
+        let found: Option<i64> = sql::query_scalar(
             "SELECT 1 FROM token
-             WHERE scope = 'admin' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1) LIMIT 1",
+             WHERE scope = 'admin' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
         )
         .bind(self.now())
         .fetch_optional(self.read())
@@ -164,10 +164,10 @@ impl Store {
     pub async fn forget_ended_tokens(&self, now: Timestamp) -> Result<u64, Error> {
         let before = now.saturating_sub(ENDED_IS_KEPT).unwrap_or(Timestamp::MIN);
         let mut write = self.soft().await?;
-        let forgotten = sqlx::query(
+        let forgotten = sql::query(
             "DELETE FROM token WHERE id IN (
-                 SELECT id FROM token WHERE min(ifnull(expires_at, revoked_at), ifnull(revoked_at, expires_at)) < ?1
-                 LIMIT ?2)",
+                 SELECT id FROM token WHERE min(coalesce(expires_at, revoked_at), coalesce(revoked_at, expires_at)) < $1
+                 LIMIT $2)",
         )
         .bind(millis(before))
         .bind(STEP)
@@ -179,7 +179,7 @@ impl Store {
     }
 }
 
-fn token_row(row: &SqliteRow) -> Result<TokenRow, Error> {
+fn token_row(row: &Row) -> Result<TokenRow, Error> {
     let id: String = row.try_get("id")?;
     let parent: Option<String> = row.try_get("parent_id")?;
     let scope: String = row.try_get("scope")?;
@@ -209,7 +209,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::testing::Fixture;
+    use crate::store::testing::{Fixture, on_both};
 
     async fn add(fixture: &Fixture, number: u8, parent: Option<u8>, expires_in: Option<Duration>) -> TokenId {
         let id = TokenId::from_bytes([number; 16]);
@@ -230,7 +230,6 @@ mod tests {
         id
     }
 
-    #[tokio::test]
     async fn a_token_is_revoked_with_all_that_it_made_and_stays_revoked() {
         let fixture = Fixture::new().await;
         for (number, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, None)] {
@@ -255,7 +254,6 @@ mod tests {
         assert!(refused.unwrap_err().contains("a_revoked_token_stays_revoked"));
     }
 
-    #[tokio::test]
     async fn a_use_is_noted_every_few_minutes_only() {
         let fixture = Fixture::new().await;
         let id = add(&fixture, 1, None, None).await;
@@ -267,7 +265,6 @@ mod tests {
         assert!(row().await.use_is_news(fixture.now()));
     }
 
-    #[tokio::test]
     async fn what_ended_is_forgotten_a_month_later() {
         let fixture = Fixture::new().await;
         let (for_ever, short, revoked) = (
@@ -283,4 +280,10 @@ mod tests {
         assert!(fixture.store.token(&for_ever).await.unwrap().is_some());
         assert!(fixture.store.token(&short).await.unwrap().is_none());
     }
+
+    on_both!(
+        a_token_is_revoked_with_all_that_it_made_and_stays_revoked,
+        a_use_is_noted_every_few_minutes_only,
+        what_ended_is_forgotten_a_month_later,
+    );
 }

@@ -39,7 +39,7 @@ pub fn report(bytes: &[u8]) {
             check(&Error::of_report(&answer, log_type, Timestamp::UNIX_EPOCH));
             continue;
         }
-        match Page::read(log_type, &answer) {
+        match Page::read(log_type, self::answer(bytes)) {
             Err(error) => check(&error),
             Ok(page) => {
                 for row in page.rows() {

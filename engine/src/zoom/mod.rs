@@ -184,7 +184,7 @@ impl Zoom {
         let answer = self.report(credential, request, dates).await?;
         let asked_at = self.shared.clock.now();
         if answer.status.is_success() {
-            return Page::read(request.log_type, &answer);
+            return Page::read(request.log_type, answer);
         }
         let error = Error::of_report(&answer, request.log_type, asked_at);
         if request.page_token.is_none() && matches!(error, Error::Restart { .. }) {

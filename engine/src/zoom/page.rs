@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use engine_api::LogType;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -16,10 +15,10 @@ use crate::{
     },
 };
 
-/// An answer that was read; its rows borrow from its body.
+/// An answer that was read; its rows borrow from its text.
 #[derive(Debug)]
 pub struct Page {
-    body: Bytes,
+    text: String,
     rows: Vec<Place>,
     log_type: LogType,
     /// Where the next page begins; `None` on the last one.
@@ -35,8 +34,11 @@ pub struct Page {
 struct Place {
     row: Range<usize>,
     /// `None` where it has no fields to trust.
-    fields: Option<[Range<usize>; Fields::COUNT]>,
+    fields: Option<Fields>,
 }
+
+/// The rows that Zoom sends in one page at most.
+const MOST_ROWS: usize = 300;
 
 /// What a page's text holds.
 #[derive(Debug, Default)]
@@ -46,44 +48,34 @@ struct Read {
 }
 
 impl Page {
-    pub(super) fn read(log_type: LogType, answer: &Response) -> Result<Self, Error> {
-        let text = str::from_utf8(&answer.body).ok();
-        let read = text
-            .and_then(|text| Read::text(log_type, text))
-            .ok_or_else(|| malformed(log_type, &answer.body))?;
+    pub(super) fn read(log_type: LogType, mut answer: Response) -> Result<Self, Error> {
+        // The body is this answer's alone, so nothing is copied.
+        let text = String::from_utf8(std::mem::take(&mut answer.body).into())
+            .map_err(|error| malformed(log_type, error.as_bytes()))?;
+        let read = Read::text(log_type, &text).ok_or_else(|| malformed(log_type, text.as_bytes()))?;
         // An empty report names its list; an answer without it is some other page that says 200.
         let rows = read.rows.ok_or_else(|| Error::Malformed {
             detail: format!("the {log_type} report has no list of rows"),
         })?;
         Ok(Self {
             rows,
-            body: answer.body.clone(),
+            text,
             log_type,
             next_page_token: read.next_page_token.filter(|token| !token.is_empty()),
-            remaining_today: super::error::remaining_today(answer),
-            zoom_time: time_of(answer),
+            remaining_today: super::error::remaining_today(&answer),
+            zoom_time: time_of(&answer),
         })
     }
 
     /// The rows, in Zoom's order.
     pub fn rows(&self) -> Vec<Row<'_>> {
-        // It was a text when the page was read.
-        let text = str::from_utf8(&self.body).unwrap_or_default();
         let mut canonical = Vec::new();
-        self.rows
-            .iter()
-            .filter_map(|place| {
-                let fields = place.fields.as_ref().map(|places| {
-                    let mut fields = Fields::default();
-                    for (field, place) in fields.0.iter_mut().zip(places) {
-                        *field = text.get(place.clone()).filter(|field| !field.is_empty());
-                    }
-                    fields
-                });
-                let row = text.get(place.row.clone())?;
-                Some(Row::new(self.log_type, row, fields, &mut canonical))
-            })
-            .collect()
+        let mut rows = Vec::with_capacity(self.rows.len());
+        rows.extend(self.rows.iter().filter_map(|place| {
+            let row = self.text.get(place.row.clone())?;
+            Some(Row::new(self.log_type, row, place.fields, &mut canonical))
+        }));
+        rows
     }
 }
 
@@ -109,7 +101,7 @@ impl Read {
                 if read.rows.is_some() {
                     return None;
                 }
-                read.rows = Some(rows(text, scanner)?);
+                read.rows = Some(rows(scanner)?);
             } else {
                 scanner.value()?;
             }
@@ -119,12 +111,8 @@ impl Read {
     }
 }
 
-fn rows<'a>(text: &'a str, scanner: &mut Scanner<'a>) -> Option<Vec<Place>> {
-    let place = |part: &str| {
-        let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-        start..start + part.len()
-    };
-    let mut rows = Vec::new();
+fn rows(scanner: &mut Scanner<'_>) -> Option<Vec<Place>> {
+    let mut rows = Vec::with_capacity(MOST_ROWS);
     scanner.array(|scanner| {
         scanner.peek()?;
         let start = scanner.at();
@@ -137,7 +125,7 @@ fn rows<'a>(text: &'a str, scanner: &mut Scanner<'a>) -> Option<Vec<Place>> {
         }
         rows.push(Place {
             row: start..scanner.at(),
-            fields: fields.map(|fields| fields.0.map(|field| field.map_or(0..0, place))),
+            fields,
         });
         Some(())
     })?;

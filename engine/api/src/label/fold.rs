@@ -5,26 +5,28 @@
 ///
 /// The domain of an e-mail address stays one word with its `@`: what a company is called says nothing about what was
 /// changed, while a rule can still name it (`@example.com`).
-pub(super) fn fold(text: &str, into: &mut Vec<u8>) {
-    into.clear();
-    into.reserve(text.len() + 2);
-    into.push(b' ');
+///
+/// Each byte of the folded text is handed to `emit`: nothing is kept of it where nobody needs it again.
+pub(super) fn fold(text: &str, mut emit: impl FnMut(u8)) {
+    emit(b' ');
+    let mut spaced = true;
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        match PLAIN[usize::from(byte)] {
-            0 => at += special(&text[at..], into),
+        at += match PLAIN[usize::from(byte)] {
+            0 => special(&text[at..], &mut spaced, &mut emit),
             b' ' => {
-                space(into);
-                at += 1;
+                space(&mut spaced, &mut emit);
+                1
             }
             letter => {
-                into.push(letter);
-                at += 1;
+                spaced = false;
+                emit(letter);
+                1
             }
         }
     }
-    space(into);
+    space(&mut spaced, &mut emit);
 }
 
 /// What each byte becomes; 0 for those that need a look at what follows.
@@ -43,14 +45,14 @@ const PLAIN: [u8; 256] = {
 };
 
 /// Folds what is at the beginning of a text, a domain or a letter beyond ASCII; answers how many bytes that were.
-fn special(text: &str, into: &mut Vec<u8>) -> usize {
+fn special(text: &str, spaced: &mut bool, emit: &mut impl FnMut(u8)) -> usize {
     if let Some(behind) = text.strip_prefix('@') {
         let domain = domain(behind);
-        space(into);
+        space(spaced, emit);
         if !domain.is_empty() {
-            into.push(b'@');
-            into.extend(domain.bytes().map(|byte| byte.to_ascii_lowercase()));
-            into.push(b' ');
+            emit(b'@');
+            domain.bytes().for_each(|byte| emit(byte.to_ascii_lowercase()));
+            emit(b' ');
         }
         return 1 + domain.len();
     }
@@ -59,17 +61,19 @@ fn special(text: &str, into: &mut Vec<u8>) -> usize {
     };
     if letter.is_alphanumeric() {
         for lower in letter.to_lowercase().filter(|lower| lower.is_alphanumeric()) {
-            into.extend(lower.encode_utf8(&mut [0; 4]).bytes());
+            *spaced = false;
+            lower.encode_utf8(&mut [0; 4]).bytes().for_each(&mut *emit);
         }
     } else {
-        space(into);
+        space(spaced, emit);
     }
     letter.len_utf8()
 }
 
-fn space(into: &mut Vec<u8>) {
-    if into.last() != Some(&b' ') {
-        into.push(b' ');
+/// A space, unless one stands there.
+fn space(spaced: &mut bool, emit: &mut impl FnMut(u8)) {
+    if !std::mem::replace(spaced, true) {
+        emit(b' ');
     }
 }
 
@@ -89,7 +93,7 @@ mod tests {
 
     fn folded(text: &str) -> String {
         let mut into = Vec::new();
-        fold(text, &mut into);
+        fold(text, |byte| into.push(byte));
         String::from_utf8(into).unwrap()
     }
 

@@ -1,14 +1,13 @@
 //! Rules made ready for many rows.
 //!
 //! Each condition of each rule is one bit. A row sets the bits of what it fulfils, field by field, each field in one
-//! pass; a rule fits where all of its bits are set. What the category, the action and the operator fulfil is
-//! remembered by their text, since few different ones come again and again.
+//! pass; a rule fits where all of its bits are set. What the category and the action fulfil is remembered by their text,
+//! since few different ones come again and again; the detail and the operator are looked at where that leaves a rule open.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Labelled, UNCLASSIFIED, built_in,
-    fold::fold,
     matcher::Matcher,
     rule::{Condition, Rule},
 };
@@ -20,7 +19,7 @@ const MOST_LABELS: usize = 64;
 const REMEMBERED: usize = 1_024;
 
 /// What texts of one field fulfil.
-type Remembered = HashMap<Box<str>, Box<[u64]>>;
+type Remembered = HashMap<Box<str>, Box<[u64]>, foldhash::fast::RandomState>;
 
 /// Finds the labels of rows. A clone shares the compiled rules and costs little.
 #[derive(Debug, Clone)]
@@ -28,10 +27,9 @@ pub struct Labeller {
     compiled: Arc<Compiled>,
     /// What is fulfilled by the row at hand, a bit a condition.
     fulfilled: Vec<u64>,
-    folded: Vec<u8>,
-    /// Of the category, the action and the operator.
-    remembered: [Remembered; 3],
-    joined: HashMap<LabelSet, Box<str>>,
+    /// Of the category and the action.
+    remembered: [Remembered; 2],
+    joined: HashMap<LabelSet, Box<str>, foldhash::fast::RandomState>,
 }
 
 /// The labels of one row; empty where no rule fits.
@@ -59,7 +57,7 @@ pub struct Matched<'a> {
 #[derive(Debug, Default)]
 struct Compiled {
     rules: Vec<Rule>,
-    /// What each rule comes to, in the same order.
+    /// What each rule comes to; those first that need the least.
     checks: Vec<Check>,
     labels: Vec<Arc<str>>,
     /// The kind of each condition.
@@ -76,8 +74,10 @@ struct Check {
     label: usize,
     operation: bool,
     activity: bool,
-    /// The bits of its conditions, the one on fields left out.
-    needs: Vec<u64>,
+    /// The bits of its conditions on the category and the action, which are remembered.
+    few: Vec<u64>,
+    /// The bits of its conditions on the detail and the operator.
+    many: Vec<u64>,
     /// The condition on fields.
     field: Option<usize>,
 }
@@ -103,9 +103,8 @@ impl Labeller {
         Self {
             fulfilled: vec![0; compiled.conditions.len().div_ceil(64)],
             compiled: Arc::new(compiled),
-            folded: Vec::new(),
             remembered: Default::default(),
-            joined: HashMap::new(),
+            joined: HashMap::default(),
         }
     }
 
@@ -129,7 +128,6 @@ impl Labeller {
         let Self {
             compiled,
             fulfilled,
-            folded,
             remembered,
             ..
         } = self;
@@ -141,25 +139,22 @@ impl Labeller {
             return found;
         }
         fulfilled.fill(0);
-        let few = [
-            (&compiled.category, row.category),
-            (&compiled.action, row.action),
-            (&compiled.operator, row.operator),
-        ];
+        let few = [(&compiled.category, row.category), (&compiled.action, row.action)];
         for ((matcher, text), remembered) in few.into_iter().zip(remembered) {
-            remember(matcher, text, remembered, folded, fulfilled);
+            remember(matcher, text, remembered, fulfilled);
         }
-        look(&compiled.detail, row.detail, folded, fulfilled);
+        let mut looked_at_many = false;
         let mut looked_at_fields = compiled.field.is_empty();
         for check in compiled.checks.iter().filter(|check| check.operation) {
-            let fulfils = || {
-                check
-                    .needs
-                    .iter()
-                    .zip(&*fulfilled)
-                    .all(|(needs, has)| has & needs == *needs)
-            };
-            if found.0 & 1 << check.label != 0 || !fulfils() {
+            if found.0 & 1 << check.label != 0 || !fulfils(fulfilled, &check.few) {
+                continue;
+            }
+            // The detail is the longest text by far, and most rows are none that a rule asks it of.
+            if !check.many.is_empty() && !std::mem::replace(&mut looked_at_many, true) {
+                look(&compiled.detail, row.detail, fulfilled);
+                look(&compiled.operator, row.operator, fulfilled);
+            }
+            if !fulfils(fulfilled, &check.many) {
                 continue;
             }
             if let Some(field) = check.field {
@@ -167,7 +162,7 @@ impl Labeller {
                     looked_at_fields = true;
                     let changes = Detail::parse(row.detail);
                     for change in changes.iter().flat_map(Detail::changes) {
-                        look(&compiled.field, change.field, folded, fulfilled);
+                        look(&compiled.field, change.field, fulfilled);
                     }
                 }
                 if fulfilled[field / 64] & bit(field) == 0 {
@@ -210,9 +205,7 @@ impl Labeller {
             ];
             let fields = fields.map(|field| (&compiled.field, field));
             for (matcher, text) in texts.into_iter().chain(fields) {
-                let mut folded = Vec::new();
-                fold(text, &mut folded);
-                for (condition, word) in matcher.all(&folded) {
+                for (condition, word) in matcher.all(text) {
                     let kind = compiled.conditions[condition];
                     let entry = (
                         condition,
@@ -268,7 +261,8 @@ impl Compiled {
                 label,
                 operation: rule.looks_at(LogType::Operation),
                 activity: rule.looks_at(LogType::Activity),
-                needs: Vec::new(),
+                few: Vec::new(),
+                many: Vec::new(),
                 field: None,
             };
             for condition in Condition::ALL {
@@ -288,15 +282,24 @@ impl Compiled {
                 for word in words {
                     matcher.add(number, condition, word);
                 }
-                if condition == Condition::Field {
-                    check.field = Some(number);
-                } else {
-                    check.needs.resize(number / 64 + 1, 0);
-                    check.needs[number / 64] |= bit(number);
-                }
+                let needs = match condition {
+                    Condition::Field => {
+                        check.field = Some(number);
+                        continue;
+                    }
+                    Condition::DetailStartsWith | Condition::DetailContains | Condition::OperatorContains => {
+                        &mut check.many
+                    }
+                    Condition::Category | Condition::ActionContains => &mut check.few,
+                };
+                needs.resize(number / 64 + 1, 0);
+                needs[number / 64] |= bit(number);
             }
             compiled.checks.push(check);
         }
+        compiled
+            .checks
+            .sort_by_key(|check| (check.field.is_some(), !check.many.is_empty()));
         if compiled.labels.len() > MOST_LABELS {
             return Err(format!(
                 "there are {} different labels, and at most {MOST_LABELS} can be told apart",
@@ -317,24 +320,25 @@ impl Compiled {
     }
 }
 
-/// Sets the bits of what a text fulfils. `folded` is room to work in.
-fn look(matcher: &Matcher, text: &str, folded: &mut Vec<u8>, fulfilled: &mut [u64]) {
-    if !matcher.is_empty() && !text.is_empty() {
-        fold(text, folded);
-        matcher.each(folded, |needle| {
+/// Whether all the bits of `needs` are set.
+fn fulfils(fulfilled: &[u64], needs: &[u64]) -> bool {
+    needs
+        .iter()
+        .zip(fulfilled)
+        .all(|(needs, has)| has & needs == *needs)
+}
+
+/// Sets the bits of what a text fulfils.
+fn look(matcher: &Matcher, text: &str, fulfilled: &mut [u64]) {
+    if !text.is_empty() {
+        matcher.each(text, |needle| {
             fulfilled[needle.condition / 64] |= bit(needle.condition);
         });
     }
 }
 
 /// As [`look`], and remembers what a text fulfils.
-fn remember(
-    matcher: &Matcher,
-    text: &str,
-    remembered: &mut Remembered,
-    folded: &mut Vec<u8>,
-    fulfilled: &mut [u64],
-) {
+fn remember(matcher: &Matcher, text: &str, remembered: &mut Remembered, fulfilled: &mut [u64]) {
     if matcher.is_empty() || text.is_empty() {
         return;
     }
@@ -350,7 +354,7 @@ fn remember(
         remembered.clear();
     }
     let mut bits = vec![0; fulfilled.len()];
-    look(matcher, text, folded, &mut bits);
+    look(matcher, text, &mut bits);
     add(&bits, fulfilled);
     remembered.insert(text.into(), bits.into());
 }

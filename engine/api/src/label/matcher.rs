@@ -37,7 +37,7 @@ impl Matcher {
     pub(super) fn add(&mut self, number: usize, condition: Condition, written: &str) {
         let open = written.ends_with('*');
         let mut folded = Vec::new();
-        fold(written, &mut folded);
+        fold(written, |byte| folded.push(byte));
         if open {
             // Without its last edge a word may go on.
             folded.pop();
@@ -74,33 +74,40 @@ impl Matcher {
         self.needles.is_empty()
     }
 
-    /// The condition and the word of each needle that a folded text holds.
-    pub(super) fn all(&self, folded: &[u8]) -> Vec<(usize, &str)> {
+    /// The condition and the word of each needle that a text holds.
+    pub(super) fn all(&self, text: &str) -> Vec<(usize, &str)> {
         let mut all = Vec::new();
-        self.each(folded, |needle| {
+        self.each(text, |needle| {
             all.push((needle.condition, needle.written.as_str()));
         });
         all
     }
 
-    /// Hands each needle that a folded text holds to `found`; one that it holds twice, twice.
-    pub(super) fn each<'a>(&'a self, folded: &[u8], mut found: impl FnMut(&'a Needle)) {
+    /// Hands each needle that a text holds, once folded, to `found`; one that it holds twice, twice. The text is folded
+    /// and looked through in one pass.
+    pub(super) fn each<'a>(&'a self, text: &str, mut found: impl FnMut(&'a Needle)) {
         let Some(automaton) = &self.automaton else { return };
         let Ok(mut state) = automaton.start_state(Anchored::No) else {
             return;
         };
-        for (at, &byte) in folded.iter().enumerate() {
-            state = automaton.next_state(Anchored::No, state, byte);
-            if !automaton.is_special(state) || !automaton.is_match(state) {
-                continue;
-            }
+        let mut at = 0;
+        let mut hand = |state, at, at_end| {
             for number in 0..automaton.match_len(state) {
                 let needle = &self.needles[automaton.match_pattern(state, number).as_usize()];
-                if (!needle.at_start || needle.length == at + 1) && (!needle.at_end || at + 1 == folded.len())
-                {
+                if needle.at_end == at_end && (!needle.at_start || needle.length == at) {
                     found(needle);
                 }
             }
+        };
+        fold(text, |byte| {
+            state = automaton.next_state(Anchored::No, state, byte);
+            at += 1;
+            if automaton.is_special(state) && automaton.is_match(state) {
+                hand(state, at, false);
+            }
+        });
+        if automaton.is_match(state) {
+            hand(state, at, true);
         }
     }
 }

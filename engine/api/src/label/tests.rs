@@ -151,7 +151,7 @@ fn a_fit_is_explained_by_its_words() {
 fn plainly(rules: &[Rule], row: &Labelled<'_>) -> Vec<String> {
     let words = |text: &str| {
         let mut folded = Vec::new();
-        fold::fold(text, &mut folded);
+        fold::fold(text, |byte| folded.push(byte));
         String::from_utf8(folded).unwrap()
     };
     let needle = |word: &String| {

@@ -28,7 +28,6 @@ impl Stage {
     }
 }
 
-#[tokio::test]
 async fn an_entry_tells_who_what_when_and_from_what_to_what() {
     let stage = Stage::set().await;
     let wish = json!({ "name": "ci", "scope": "write", "ttl": "1h" });
@@ -120,7 +119,6 @@ async fn an_entry_tells_who_what_when_and_from_what_to_what() {
         .problem(Code::InsufficientScope, "");
 }
 
-#[tokio::test]
 async fn every_route_that_changes_something_leaves_an_entry() {
     let stage = Stage::set().await;
     let mut told = BTreeSet::new();
@@ -227,7 +225,6 @@ async fn every_route_that_changes_something_leaves_an_entry() {
     assert_eq!(audit.scope, Scope::Admin);
 }
 
-#[tokio::test]
 async fn the_log_comes_in_pages_newest_first() {
     let stage = Stage::set().await;
     for number in 0..5 {
@@ -262,3 +259,9 @@ async fn the_log_comes_in_pages_newest_first() {
         5
     );
 }
+
+crate::store::testing::on_both!(
+    an_entry_tells_who_what_when_and_from_what_to_what,
+    every_route_that_changes_something_leaves_an_entry,
+    the_log_comes_in_pages_newest_first,
+);

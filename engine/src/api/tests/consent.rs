@@ -87,7 +87,6 @@ async fn stage() -> (Stage, String) {
     (stage, page)
 }
 
-#[tokio::test]
 async fn a_source_waits_for_a_consent_and_says_where() {
     let (stage, page) = stage().await;
     let path = page.replace("/sources", "/v1/sources").replace("/authorize", "");
@@ -113,7 +112,6 @@ async fn a_source_waits_for_a_consent_and_says_where() {
     assert_ends(&answer, Code::NotFound);
 }
 
-#[tokio::test]
 async fn a_consent_is_taken_once_from_the_browser_that_began_it() {
     let (stage, page) = stage().await;
     let mut browser = Browser::new(&stage);
@@ -150,7 +148,6 @@ async fn a_consent_is_taken_once_from_the_browser_that_began_it() {
     assert_eq!(stage.zoom.taken.lock().unwrap().len(), 1);
 }
 
-#[tokio::test]
 async fn an_answer_that_is_not_proved_is_refused() {
     let (stage, page) = stage().await;
     let back = format!("{CALLBACK}?code=code-marker&state=state-marker");
@@ -187,7 +184,6 @@ async fn an_answer_that_is_not_proved_is_refused() {
     assert_eq!(stage.zoom.taken.lock().unwrap().len(), 1);
 }
 
-#[tokio::test]
 async fn every_refusal_is_a_page_with_the_way_on() {
     let (stage, page) = stage().await;
     for (error, code) in [
@@ -238,7 +234,6 @@ async fn every_refusal_is_a_page_with_the_way_on() {
     }
 }
 
-#[tokio::test]
 async fn what_one_log_type_lacks_is_told_beside_what_works() {
     let (stage, page) = stage().await;
     stage.zoom_refuses(Code::ZoomMissingPermission);
@@ -254,7 +249,6 @@ async fn what_one_log_type_lacks_is_told_beside_what_works() {
     }
 }
 
-#[tokio::test]
 async fn a_consent_that_came_for_another_app_is_not_taken() {
     let (stage, page) = stage().await;
     let path = page.replace("/sources", "/v1/sources").replace("/authorize", "");
@@ -272,7 +266,6 @@ async fn a_consent_that_came_for_another_app_is_not_taken() {
     assert_ends(&browser.open(&page).await, Code::NotFound);
 }
 
-#[tokio::test]
 async fn what_was_given_shows_in_view_and_status_without_its_token() {
     let (stage, page) = stage().await;
     let path = page.replace("/sources", "/v1/sources").replace("/authorize", "");
@@ -298,3 +291,13 @@ async fn what_was_given_shows_in_view_and_status_without_its_token() {
     let view = stage.put(&path, &spec).await.expect(200);
     assert_eq!(view["consent"]["state"], "pending_authorization");
 }
+
+crate::store::testing::on_both!(
+    a_source_waits_for_a_consent_and_says_where,
+    a_consent_is_taken_once_from_the_browser_that_began_it,
+    an_answer_that_is_not_proved_is_refused,
+    every_refusal_is_a_page_with_the_way_on,
+    what_one_log_type_lacks_is_told_beside_what_works,
+    a_consent_that_came_for_another_app_is_not_taken,
+    what_was_given_shows_in_view_and_status_without_its_token,
+);

@@ -200,7 +200,6 @@ impl Stage {
     }
 }
 
-#[tokio::test]
 async fn a_platforms_token_is_exchanged_for_one_that_a_rule_gives() {
     for signer in [Signer::es256(), Signer::rs256()] {
         let (stage, platform) = stage(&signer).await;
@@ -239,7 +238,6 @@ async fn a_platforms_token_is_exchanged_for_one_that_a_rule_gives() {
     }
 }
 
-#[tokio::test]
 async fn every_token_that_is_not_quite_right_is_refused() {
     let signer = Signer::es256();
     let (stage, _platform) = stage(&signer).await;
@@ -301,7 +299,6 @@ async fn every_token_that_is_not_quite_right_is_refused() {
     stage.let_in(&good, json!({})).await;
 }
 
-#[tokio::test]
 async fn keys_are_kept_rotated_and_missed() {
     let (old, new) = (Signer::es256(), Signer::rs256());
     let (stage, platform) = stage(&old).await;
@@ -354,7 +351,6 @@ async fn keys_are_kept_rotated_and_missed() {
     stage.let_in(&new_token, json!({})).await;
 }
 
-#[tokio::test]
 async fn a_discovery_document_that_leads_astray_is_not_followed() {
     for (document, words) in [
         (
@@ -380,7 +376,6 @@ async fn a_discovery_document_that_leads_astray_is_not_followed() {
     }
 }
 
-#[tokio::test]
 async fn an_engine_without_issuers_says_so_and_guesses_are_slowed_down() {
     let stage = Stage::set().await;
     Stage::refused(stage.exchange("x", json!({})).await, "trusts no issuer");
@@ -393,3 +388,11 @@ async fn an_engine_without_issuers_says_so_and_guesses_are_slowed_down() {
     let answer = stage.exchange("x", json!({})).await;
     answer.problem(Code::TooManyFailures, "");
 }
+
+crate::store::testing::on_both!(
+    a_platforms_token_is_exchanged_for_one_that_a_rule_gives,
+    every_token_that_is_not_quite_right_is_refused,
+    keys_are_kept_rotated_and_missed,
+    a_discovery_document_that_leads_astray_is_not_followed,
+    an_engine_without_issuers_says_so_and_guesses_are_slowed_down,
+);

@@ -35,7 +35,7 @@ use crate::{
     clock::{Clock, Simulation},
     credential::{Accepted, Departure},
     http::{self, Http},
-    store::{Store, catalog::SealedSecret},
+    store::catalog::SealedSecret,
     telemetry::Telemetry,
     vault::{self, Held, KeyFrom, Vault},
     zoom::Begun,
@@ -130,6 +130,7 @@ impl Consents for FakeCheck {
 
 struct Stage {
     dir: tempfile::TempDir,
+    home: crate::store::testing::Home,
     api: Api,
     router: Router,
     zoom: Arc<FakeCheck>,
@@ -197,9 +198,8 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let now = "2026-01-31T12:00:00Z".parse().unwrap();
         let (clock, simulation) = Clock::simulated(now);
-        let store = Store::open(&dir.path().join("engine.db"), clock.clone())
-            .await
-            .unwrap();
+        let home = crate::store::testing::Home::new(dir.path());
+        let store = home.open(clock.clone()).await;
         std::fs::create_dir(dir.path().join("run")).unwrap();
         let options = vault::Options {
             key: KeyFrom::File(dir.path().join("vault.key")),
@@ -247,6 +247,7 @@ impl Stage {
         Self {
             router: router(&api),
             dir,
+            home,
             api,
             zoom,
             wakes,

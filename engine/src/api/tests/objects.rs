@@ -2,7 +2,6 @@
 
 use super::*;
 
-#[tokio::test]
 async fn an_object_lives_from_create_to_delete() {
     let stage = Stage::set().await;
     let created = stage.post("/v1/destinations", &lake("lake")).await;
@@ -68,7 +67,6 @@ async fn an_object_lives_from_create_to_delete() {
     );
 }
 
-#[tokio::test]
 async fn an_id_belongs_to_its_kind() {
     let stage = Stage::set().await;
     let path = stage.made("destinations", &lake("lake")).await;
@@ -82,7 +80,6 @@ async fn an_id_belongs_to_its_kind() {
         .problem(Code::NotFound, "");
 }
 
-#[tokio::test]
 async fn a_stale_writer_loses() {
     let stage = Stage::set().await;
     let path = stage.made("destinations", &lake("a")).await;
@@ -109,7 +106,6 @@ async fn a_stale_writer_loses() {
     at("DELETE", "\"5\"", "").await.expect(204);
 }
 
-#[tokio::test]
 async fn a_create_that_is_sent_again_makes_one_object() {
     let stage = Stage::set().await;
     let post = async |key: &str, spec: &Value| {
@@ -162,7 +158,6 @@ async fn a_create_that_is_sent_again_makes_one_object() {
     }
 }
 
-#[tokio::test]
 async fn names_are_unique_within_their_kind() {
     let stage = Stage::set().await;
     stage.made("destinations", &lake("a")).await;
@@ -175,7 +170,6 @@ async fn names_are_unique_within_their_kind() {
     stage.made("sources", &source("a")).await;
 }
 
-#[tokio::test]
 async fn references_hold() {
     let stage = Stage::set().await;
     let lake = stage.made("destinations", &lake("lake")).await;
@@ -220,7 +214,6 @@ async fn references_hold() {
     stage.ask("DELETE", &channel, None).await.expect(204);
 }
 
-#[tokio::test]
 async fn a_list_comes_in_pages_and_by_name() {
     let stage = Stage::set().await;
     for number in 0..5 {
@@ -255,7 +248,6 @@ async fn a_list_comes_in_pages_and_by_name() {
     }
 }
 
-#[tokio::test]
 async fn broken_rules_are_told_all_at_once_at_their_fields() {
     let stage = Stage::set().await;
     let mut spec = source("");
@@ -287,7 +279,6 @@ async fn broken_rules_are_told_all_at_once_at_their_fields() {
     assert_eq!(stage.get("/v1/sources").await.expect(200), json!({ "items": [] }));
 }
 
-#[tokio::test]
 async fn what_the_engine_may_not_reach_is_refused_when_it_is_declared() {
     let stage = Stage::set().await;
     for (path, good) in [
@@ -351,7 +342,6 @@ async fn what_the_engine_may_not_reach_is_refused_when_it_is_declared() {
         .problem(Code::AddressRefused, "http.url");
 }
 
-#[tokio::test]
 async fn dead_letters_are_listed_in_pages_and_queued_again() {
     let stage = Stage::set().await;
     let lake = stage.made("destinations", &lake("lake")).await;
@@ -423,7 +413,6 @@ async fn dead_letters_are_listed_in_pages_and_queued_again() {
     );
 }
 
-#[tokio::test]
 async fn a_subset_names_labels_that_this_engine_can_add() {
     let stage = Stage::set().await;
     let spec = |labels: Value| json!({ "name": "n", "file": { "path": "x" }, "only": { "labels": labels } });
@@ -444,7 +433,6 @@ async fn a_subset_names_labels_that_this_engine_can_add() {
     assert_eq!(made["spec"]["only"], json!({ "labels": ["sso", "unclassified"] }));
 }
 
-#[tokio::test]
 async fn a_file_that_another_destination_writes_is_refused_however_it_is_named() {
     use std::os::unix::fs::symlink;
 
@@ -476,3 +464,18 @@ async fn a_file_that_another_destination_writes_is_refused_however_it_is_named()
     stage.put(&first, &file("renamed", "elsewhere")).await.expect(200);
     stage.put(&second, &file("second", "real/lake")).await.expect(200);
 }
+
+crate::store::testing::on_both!(
+    an_object_lives_from_create_to_delete,
+    an_id_belongs_to_its_kind,
+    a_stale_writer_loses,
+    a_create_that_is_sent_again_makes_one_object,
+    names_are_unique_within_their_kind,
+    references_hold,
+    a_list_comes_in_pages_and_by_name,
+    broken_rules_are_told_all_at_once_at_their_fields,
+    what_the_engine_may_not_reach_is_refused_when_it_is_declared,
+    dead_letters_are_listed_in_pages_and_queued_again,
+    a_subset_names_labels_that_this_engine_can_add,
+    a_file_that_another_destination_writes_is_refused_however_it_is_named,
+);

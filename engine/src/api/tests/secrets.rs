@@ -43,7 +43,6 @@ impl Stage {
     }
 }
 
-#[tokio::test]
 async fn a_put_keeps_what_it_leaves_out_and_removes_what_it_empties() {
     let stage = Stage::set().await;
     let both = json!({ "bearer_token": BEARER, "signing_secret": SIGNING });
@@ -95,7 +94,6 @@ async fn a_put_keeps_what_it_leaves_out_and_removes_what_it_empties() {
     assert_eq!(stage.fingerprint(&path).await, None);
 }
 
-#[tokio::test]
 async fn another_kind_of_credential_drops_the_old_one() {
     let stage = Stage::set().await;
     let path = stage
@@ -127,7 +125,6 @@ async fn another_kind_of_credential_drops_the_old_one() {
     assert_eq!(stage.fingerprint(&path).await, None);
 }
 
-#[tokio::test]
 async fn a_reference_takes_the_place_of_a_stored_secret() {
     let stage = Stage::set().await;
     let file = stage.dir.path().join("run/token");
@@ -177,7 +174,6 @@ async fn a_reference_takes_the_place_of_a_stored_secret() {
     assert_eq!(stage.matches(&path, &[("client_secret", "both")]).await, [true]);
 }
 
-#[tokio::test]
 async fn a_secret_that_is_needed_must_come_from_somewhere() {
     let stage = Stage::set().await;
     let mut spec = source("corp");
@@ -205,7 +201,6 @@ async fn a_secret_that_is_needed_must_come_from_somewhere() {
     assert_eq!(problem["errors"][1]["field"], "http.secret_header.value");
 }
 
-#[tokio::test]
 async fn a_stored_secret_that_does_not_open_can_be_set_again() {
     let stage = Stage::set().await;
     let path = stage
@@ -280,7 +275,6 @@ impl std::io::Write for Lines {
     }
 }
 
-#[tokio::test]
 async fn a_marker_is_found_nowhere() {
     const MARKERS: [&str; 6] = [
         "marker-a1",
@@ -365,12 +359,7 @@ async fn a_marker_is_found_nowhere() {
             format!("{text}{:?}", answer.headers).into_bytes(),
         ));
     }
-    for file in ["engine.db", "engine.db-wal"] {
-        places.push((
-            file.to_owned(),
-            std::fs::read(stage.dir.path().join(file)).unwrap(),
-        ));
-    }
+    places.push(("database".to_owned(), stage.home.bytes()));
     assert!(
         places.iter().any(|(_, bytes)| contains(bytes, "client_id")),
         "the search finds what is there"
@@ -390,7 +379,6 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-#[tokio::test]
 async fn a_stored_secret_does_not_follow_an_address_to_another_server() {
     let stage = Stage::set().await;
     let both = json!({ "bearer_token": BEARER, "signing_secret": SIGNING });
@@ -454,3 +442,13 @@ async fn a_stored_secret_does_not_follow_an_address_to_another_server() {
         .await
         .problem(Code::SecretNotResent, "webhook.signing_secret");
 }
+
+crate::store::testing::on_both!(
+    a_put_keeps_what_it_leaves_out_and_removes_what_it_empties,
+    another_kind_of_credential_drops_the_old_one,
+    a_reference_takes_the_place_of_a_stored_secret,
+    a_secret_that_is_needed_must_come_from_somewhere,
+    a_stored_secret_that_does_not_open_can_be_set_again,
+    a_marker_is_found_nowhere,
+    a_stored_secret_does_not_follow_an_address_to_another_server,
+);

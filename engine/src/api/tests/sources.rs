@@ -7,7 +7,6 @@ use engine_api::LogType;
 use super::*;
 use crate::store::PollEnd;
 
-#[tokio::test]
 async fn what_zoom_refuses_is_told_at_its_field_and_not_stored() {
     let stage = Stage::set().await;
     for (code, field) in [
@@ -56,7 +55,6 @@ async fn what_zoom_refuses_is_told_at_its_field_and_not_stored() {
     assert_eq!(stage.asked(), Vec::<String>::new());
 }
 
-#[tokio::test]
 async fn a_replace_asks_zoom_only_about_what_is_new() {
     let stage = Stage::set().await;
     let mut spec = source("corp");
@@ -100,7 +98,6 @@ async fn a_replace_asks_zoom_only_about_what_is_new() {
     );
 }
 
-#[tokio::test]
 async fn another_account_is_another_source() {
     let stage = Stage::set().await;
     let path = stage.made("sources", &source("corp")).await;
@@ -116,7 +113,6 @@ async fn another_account_is_another_source() {
     );
 }
 
-#[tokio::test]
 async fn a_start_that_has_grown_old_does_not_stand_in_the_way() {
     let stage = Stage::set().await;
     let mut spec = source("corp");
@@ -136,7 +132,6 @@ async fn a_start_that_has_grown_old_does_not_stand_in_the_way() {
         .problem(Code::InvalidSpec, "start_from");
 }
 
-#[tokio::test]
 async fn a_source_is_checked_on_demand() {
     let stage = Stage::set().await;
     let path = stage.made("sources", &source("corp")).await;
@@ -164,7 +159,6 @@ async fn a_source_is_checked_on_demand() {
         .problem(Code::NotFound, "");
 }
 
-#[tokio::test]
 async fn a_source_is_polled_on_demand_while_it_is_on() {
     let stage = Stage::set().await;
     let mut spec = source("corp");
@@ -182,7 +176,6 @@ async fn a_source_is_polled_on_demand_while_it_is_on() {
         .problem(Code::NotFound, "");
 }
 
-#[tokio::test]
 async fn a_status_tells_of_each_feed_that_the_spec_names() {
     let stage = Stage::set().await;
     let lake = stage.made("destinations", &lake("lake")).await;
@@ -244,7 +237,6 @@ async fn a_status_tells_of_each_feed_that_the_spec_names() {
     }
 }
 
-#[tokio::test]
 async fn a_backfill_is_asked_for_looked_at_and_cancelled() {
     let stage = Stage::set().await;
     let path = stage.made("sources", &source("corp")).await;
@@ -277,7 +269,6 @@ async fn a_backfill_is_asked_for_looked_at_and_cancelled() {
         .expect(404);
 }
 
-#[tokio::test]
 async fn a_backfill_that_cannot_be_is_refused_at_its_fields() {
     let stage = Stage::set().await;
     let mut spec = source("corp");
@@ -308,7 +299,6 @@ async fn a_backfill_that_cannot_be_is_refused_at_its_fields() {
         .problem(Code::InvalidSpec, "enabled");
 }
 
-#[tokio::test]
 async fn a_trial_is_judged_as_the_real_thing_and_stores_nothing() {
     let stage = Stage::set().await;
     let attempt = async |body: Value| stage.post("/v1/sources:try", &body).await;
@@ -377,7 +367,6 @@ async fn fail_every_feed(stage: &Stage) {
     }
 }
 
-#[tokio::test]
 async fn troubles_are_listed_over_all_sources() {
     let stage = Stage::set().await;
     let list = async |query: &str| {
@@ -426,3 +415,17 @@ async fn troubles_are_listed_over_all_sources() {
         .expect(200);
     assert_eq!(list("").await["items"].as_array().unwrap().len(), 4);
 }
+
+crate::store::testing::on_both!(
+    what_zoom_refuses_is_told_at_its_field_and_not_stored,
+    a_replace_asks_zoom_only_about_what_is_new,
+    another_account_is_another_source,
+    a_start_that_has_grown_old_does_not_stand_in_the_way,
+    a_source_is_checked_on_demand,
+    a_source_is_polled_on_demand_while_it_is_on,
+    a_status_tells_of_each_feed_that_the_spec_names,
+    a_backfill_is_asked_for_looked_at_and_cancelled,
+    a_backfill_that_cannot_be_is_refused_at_its_fields,
+    a_trial_is_judged_as_the_real_thing_and_stores_nothing,
+    troubles_are_listed_over_all_sources,
+);

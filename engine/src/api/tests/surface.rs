@@ -23,7 +23,6 @@ const OPEN: [(&str, StatusCode); 7] = [
     ("/v1/tokens/exchange", StatusCode::BAD_REQUEST),
 ];
 
-#[tokio::test]
 async fn every_route_but_seven_refuses_a_missing_and_a_wrong_token() {
     let stage = Stage::set().await;
     for route in table() {
@@ -235,7 +234,6 @@ fn collect(value: &Value, references: &mut Vec<String>) {
     }
 }
 
-#[tokio::test]
 async fn every_error_is_a_problem_whoever_found_it() {
     let stage = Stage::set().await;
     for path in [
@@ -286,7 +284,6 @@ async fn every_error_is_a_problem_whoever_found_it() {
     stage.get("/healthz").await;
 }
 
-#[tokio::test]
 async fn a_request_is_given_up_when_its_time_is_over() {
     let stage = Stage::set().await;
     stage.zoom(Zoom::Hangs);
@@ -301,7 +298,6 @@ async fn a_request_is_given_up_when_its_time_is_over() {
     stage.get("/v1/sources").await.expect(200);
 }
 
-#[tokio::test]
 async fn a_request_keeps_its_callers_name_where_that_is_sane() {
     let stage = Stage::set().await;
     let named = async |id: &str| {
@@ -319,7 +315,6 @@ async fn a_request_keeps_its_callers_name_where_that_is_sane() {
     assert_ne!(named("").await, named("").await);
 }
 
-#[tokio::test]
 async fn the_engine_tells_what_it_is_and_how_it_is() {
     let stage = Stage::set().await;
     let view = stage.get("/v1/engine").await.expect(200);
@@ -363,7 +358,6 @@ async fn exchange(stream: &mut TcpStream, request: &str) -> String {
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
-#[tokio::test]
 async fn connections_are_served_and_let_go_in_order() {
     let stage = Stage::set().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -411,3 +405,12 @@ async fn connections_are_served_and_let_go_in_order() {
     };
     tokio::join!(serving, talking);
 }
+
+crate::store::testing::on_both!(
+    every_route_but_seven_refuses_a_missing_and_a_wrong_token,
+    every_error_is_a_problem_whoever_found_it,
+    a_request_is_given_up_when_its_time_is_over,
+    a_request_keeps_its_callers_name_where_that_is_sane,
+    the_engine_tells_what_it_is_and_how_it_is,
+    connections_are_served_and_let_go_in_order,
+);

@@ -43,7 +43,6 @@ fn wish(scope: &str) -> Value {
     json!({ "name": format!("for {scope}"), "scope": scope, "ttl": "1h" })
 }
 
-#[tokio::test]
 async fn each_route_takes_the_scope_that_it_names_and_none_below() {
     let stage = Stage::set().await;
     let mut tokens = Vec::new();
@@ -83,7 +82,6 @@ async fn each_route_takes_the_scope_that_it_names_and_none_below() {
     assert!(reads.len() > 10 && reads.iter().all(|route| route.scope == Scope::Read));
 }
 
-#[tokio::test]
 async fn a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest() {
     let stage = Stage::set().await;
     let answer = stage.post("/v1/tokens", &wish("write")).await;
@@ -114,7 +112,6 @@ async fn a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest() {
     }
 }
 
-#[tokio::test]
 async fn tokens_are_listed_in_pages() {
     let stage = Stage::set().await;
     for _ in 0..5 {
@@ -134,7 +131,6 @@ async fn tokens_are_listed_in_pages() {
     assert!(seen.len() == 5 && seen.is_sorted());
 }
 
-#[tokio::test]
 async fn an_ended_and_a_revoked_token_are_refused_at_once() {
     let stage = Stage::set().await;
     let (short, long) = (stage.token(wish("read")).await, stage.token(wish("read")).await);
@@ -168,7 +164,6 @@ async fn an_ended_and_a_revoked_token_are_refused_at_once() {
         .problem(Code::Unauthorized, "");
 }
 
-#[tokio::test]
 async fn a_token_makes_lesser_ones_that_end_with_it() {
     let stage = Stage::set().await;
     let parent = stage.token(wish("write")).await;
@@ -253,7 +248,6 @@ async fn a_token_makes_lesser_ones_that_end_with_it() {
         .expect(200);
 }
 
-#[tokio::test]
 async fn an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not() {
     let stage = Stage::set().await;
     let made = stage.token(wish("read")).await;
@@ -273,7 +267,6 @@ async fn an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not() 
     ask("192.0.2.1", TOKEN).await.expect(200);
 }
 
-#[tokio::test]
 async fn the_admin_token_can_be_made_to_only_bootstrap() {
     let stage = Stage::set_with(|parts, _| parts.limits.admin_token_only_bootstraps = true).await;
     let admin = stage.token(wish("admin")).await;
@@ -291,7 +284,6 @@ async fn the_admin_token_can_be_made_to_only_bootstrap() {
     stage.get("/v1/engine").await.expect(200);
 }
 
-#[tokio::test]
 async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
     let stage = Stage::set().await;
     let path = format!("{}/compare", stage.made("sources", &source("corp")).await);
@@ -333,3 +325,14 @@ async fn a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not() {
     attempt().await.problem(Code::TooManyFailures, "");
     assert!(stage.asked().is_empty(), "Zoom is not asked any more");
 }
+
+crate::store::testing::on_both!(
+    each_route_takes_the_scope_that_it_names_and_none_below,
+    a_token_is_shown_once_listed_without_its_text_and_kept_as_a_digest,
+    tokens_are_listed_in_pages,
+    an_ended_and_a_revoked_token_are_refused_at_once,
+    a_token_makes_lesser_ones_that_end_with_it,
+    an_address_that_sends_many_wrong_tokens_waits_and_made_tokens_do_not,
+    the_admin_token_can_be_made_to_only_bootstrap,
+    a_reader_who_guesses_a_secret_is_slowed_down_and_a_writer_is_not,
+);

@@ -22,7 +22,6 @@ async fn dead_letters(scene: &Scene) -> Vec<engine_api::DeadLetterView> {
         .unwrap()
 }
 
-#[tokio::test]
 async fn the_event_at_fault_becomes_a_dead_letter_and_nothing_else_is_lost() {
     let scene = Scene::new().await;
     scene.script.now().limits.max_events = 100;
@@ -47,7 +46,6 @@ async fn the_event_at_fault_becomes_a_dead_letter_and_nothing_else_is_lost() {
     assert!(letters[0].event_id.starts_with("evt_"));
 }
 
-#[tokio::test]
 async fn a_destination_that_refuses_all_costs_one_write_an_event() {
     let scene = Scene::new().await;
     scene.script.now().limits.max_events = 1_000;
@@ -59,7 +57,6 @@ async fn a_destination_that_refuses_all_costs_one_write_an_event() {
     assert!(tried < 220, "{tried} writes");
 }
 
-#[tokio::test]
 async fn a_batch_that_is_too_large_is_split_and_a_single_event_is_refused() {
     let scene = Scene::new().await;
     scene.script.now().limits.max_events = 100;
@@ -74,7 +71,6 @@ async fn a_batch_that_is_too_large_is_split_and_a_single_event_is_refused() {
     assert_eq!((letters.len(), letters[0].reason.as_str()), (1, "too large"));
 }
 
-#[tokio::test]
 async fn one_feeds_bad_event_does_not_stop_the_other_feed() {
     let scene = Scene::new().await;
     scene.script.now().parallel = 8;
@@ -86,7 +82,6 @@ async fn one_feeds_bad_event_does_not_stop_the_other_feed() {
     assert_eq!(lines, ["1", "2"]);
 }
 
-#[tokio::test]
 async fn a_pause_doubles_is_kept_against_new_events_and_ends_with_a_new_spec() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -131,7 +126,6 @@ async fn a_pause_doubles_is_kept_against_new_events_and_ends_with_a_new_spec() {
     assert_eq!(scene.script.lines().len(), 4);
 }
 
-#[tokio::test]
 async fn a_wish_to_wait_is_followed_and_a_block_is_retried_slowly() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -158,7 +152,6 @@ async fn a_wish_to_wait_is_followed_and_a_block_is_retried_slowly() {
     assert_eq!(scene.script.lines(), ["1"]);
 }
 
-#[tokio::test]
 async fn a_refused_batch_that_is_halved_survives_death() {
     let scene = Scene::new().await;
     scene
@@ -182,7 +175,6 @@ async fn a_refused_batch_that_is_halved_survives_death() {
     assert_eq!(scene.status().await.dead_letters, 1);
 }
 
-#[tokio::test]
 async fn dead_letters_are_replayed_before_anything_new() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -228,7 +220,6 @@ async fn dead_letters_are_replayed_before_anything_new() {
     assert_eq!(fixture.store.queue_replay(&none).await.unwrap(), 0);
 }
 
-#[tokio::test]
 async fn dead_letters_are_listed_page_by_page() {
     let scene = Scene::new().await;
     let rows: Vec<_> = (0..7).map(|number| format!("\"poison {number}\"")).collect();
@@ -251,15 +242,11 @@ async fn dead_letters_are_listed_page_by_page() {
     assert_eq!(seen, rows);
 }
 
-#[tokio::test]
 async fn a_log_that_cannot_be_read_stops_only_its_own_feed() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &["1"]).await;
     scene.fixture.append(scene.feeds[1], &["2"]).await;
-    scene
-        .fixture
-        .sql("UPDATE segment SET payload = x'00' WHERE feed_id = (SELECT MIN(feed_id) FROM segment)")
-        .await;
+    scene.fixture.damage_log(scene.feeds[0]).await;
     assert!(scene.settle().await.is_some());
     assert_eq!(scene.script.lines(), ["2"]);
     let status = scene.status().await;
@@ -267,7 +254,6 @@ async fn a_log_that_cannot_be_read_stops_only_its_own_feed() {
     assert_eq!(status.trouble.unwrap().code, "internal");
 }
 
-#[tokio::test]
 async fn a_secret_that_cannot_be_opened_blocks() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -306,7 +292,6 @@ async fn a_secret_that_cannot_be_opened_blocks() {
     assert_eq!(scene.status().await.trouble.unwrap().code, "missing_secret");
 }
 
-#[tokio::test]
 async fn the_store_refuses_a_stale_claim_and_a_step_back() {
     let scene = Scene::new().await;
     let store = &scene.fixture.store;
@@ -410,3 +395,18 @@ proptest! {
         });
     }
 }
+
+crate::store::testing::on_both!(
+    the_event_at_fault_becomes_a_dead_letter_and_nothing_else_is_lost,
+    a_destination_that_refuses_all_costs_one_write_an_event,
+    a_batch_that_is_too_large_is_split_and_a_single_event_is_refused,
+    one_feeds_bad_event_does_not_stop_the_other_feed,
+    a_pause_doubles_is_kept_against_new_events_and_ends_with_a_new_spec,
+    a_wish_to_wait_is_followed_and_a_block_is_retried_slowly,
+    a_refused_batch_that_is_halved_survives_death,
+    dead_letters_are_replayed_before_anything_new,
+    dead_letters_are_listed_page_by_page,
+    a_log_that_cannot_be_read_stops_only_its_own_feed,
+    a_secret_that_cannot_be_opened_blocks,
+    the_store_refuses_a_stale_claim_and_a_step_back,
+);

@@ -18,7 +18,6 @@ fn kinds(fixture: &Fixture) -> Kinds {
     }
 }
 
-#[tokio::test]
 async fn each_event_stands_in_the_file_once_however_often_the_engine_is_killed() {
     let fixture = Fixture::new().await;
     let lake = fixture
@@ -64,7 +63,6 @@ async fn each_event_stands_in_the_file_once_however_often_the_engine_is_killed()
     assert_eq!(lines, wanted);
 }
 
-#[tokio::test]
 async fn a_path_that_leads_out_is_told() {
     let fixture = Fixture::new().await;
     let lake = fixture
@@ -77,3 +75,8 @@ async fn a_path_that_leads_out_is_told() {
     assert_eq!(status.trouble.unwrap().code, "path_refused");
     assert_eq!(status.pending_events, 1);
 }
+
+crate::store::testing::on_both!(
+    each_event_stands_in_the_file_once_however_often_the_engine_is_killed,
+    a_path_that_leads_out_is_told,
+);

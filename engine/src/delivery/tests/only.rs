@@ -30,7 +30,6 @@ fn left_out(worker: &DeliveryWorker) -> u64 {
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
-#[tokio::test]
 async fn what_is_not_wanted_is_passed_and_counted() {
     let scene = wanting(sso()).await;
     let rows = [
@@ -59,7 +58,6 @@ async fn what_is_not_wanted_is_passed_and_counted() {
     assert_eq!(left_out(&scene.worker), 4);
 }
 
-#[tokio::test]
 async fn where_nothing_is_wanted_nothing_is_written_and_the_position_moves() {
     let scene = wanting(json!({ "log_types": ["activity"] })).await;
     for _ in 0..5 {
@@ -81,7 +79,6 @@ async fn where_nothing_is_wanted_nothing_is_written_and_the_position_moves() {
     assert_eq!(scene.script.lines(), ["\"a sign-in\""]);
 }
 
-#[tokio::test]
 async fn a_batch_that_is_written_again_is_the_same_whatever_is_left_out_after_it() {
     let scene = wanting(sso()).await;
     scene
@@ -106,7 +103,6 @@ async fn a_batch_that_is_written_again_is_the_same_whatever_is_left_out_after_it
     assert_eq!(left_out(&worker), 4);
 }
 
-#[tokio::test]
 async fn a_wanted_event_that_is_refused_is_the_dead_letter() {
     let scene = wanting(sso()).await;
     let rows = ["\"billing poison\"", "\"poison\"", "\"billing 2\"", "3"];
@@ -139,7 +135,6 @@ async fn a_wanted_event_that_is_refused_is_the_dead_letter() {
     assert_eq!(scene.script.lines(), ["3", "\"poison\""]);
 }
 
-#[tokio::test]
 async fn a_change_acts_on_what_is_not_yet_delivered() {
     let scene = wanting(sso()).await;
     scene
@@ -179,7 +174,6 @@ async fn a_change_acts_on_what_is_not_yet_delivered() {
     assert_eq!(scene.status().await.pending_events, 0);
 }
 
-#[tokio::test]
 async fn a_staged_batch_of_which_nothing_is_wanted_any_more_is_passed() {
     let scene = wanting(sso()).await;
     let detail = "it is down".to_owned();
@@ -251,3 +245,12 @@ proptest! {
         });
     }
 }
+
+crate::store::testing::on_both!(
+    what_is_not_wanted_is_passed_and_counted,
+    where_nothing_is_wanted_nothing_is_written_and_the_position_moves,
+    a_batch_that_is_written_again_is_the_same_whatever_is_left_out_after_it,
+    a_wanted_event_that_is_refused_is_the_dead_letter,
+    a_change_acts_on_what_is_not_yet_delivered,
+    a_staged_batch_of_which_nothing_is_wanted_any_more_is_passed,
+);

@@ -28,7 +28,6 @@ pub(super) async fn activate_and_die(worker: &DeliveryWorker, hung: impl Fn() ->
     panic!("the write was never reached");
 }
 
-#[tokio::test]
 async fn events_arrive_in_order_and_the_lane_sleeps() {
     let scene = Scene::new().await;
     let rows = rows(1..=10);
@@ -63,7 +62,6 @@ async fn events_arrive_in_order_and_the_lane_sleeps() {
     assert_eq!(scene.script.lines().last().unwrap(), "\"late\"");
 }
 
-#[tokio::test]
 async fn what_the_adapter_must_find_again_is_stored_around_each_write() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &texts(&rows(1..=5))).await;
@@ -78,7 +76,6 @@ async fn what_the_adapter_must_find_again_is_stored_around_each_write() {
     assert_eq!(scene.script.now().prepared, wanted);
 }
 
-#[tokio::test]
 async fn a_batch_that_was_cut_off_by_death_is_written_again_as_it_was() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &["1", "2"]).await;
@@ -109,7 +106,6 @@ async fn a_batch_that_was_cut_off_by_death_is_written_again_as_it_was() {
     assert!(!script.now().prepared[2].1);
 }
 
-#[tokio::test]
 async fn who_lost_the_lane_changes_nothing_and_stops() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &texts(&rows(1..=8))).await;
@@ -132,7 +128,6 @@ async fn who_lost_the_lane_changes_nothing_and_stops() {
     assert_eq!(scene.status().await.pending_events, 0);
 }
 
-#[tokio::test]
 async fn a_batch_waits_for_company_until_its_age() {
     let scene = Scene::new().await;
     scene.script.now().limits.max_age = Duration::from_secs(30);
@@ -153,7 +148,6 @@ async fn a_batch_waits_for_company_until_its_age() {
     assert_eq!(scene.script.lines().len(), 6);
 }
 
-#[tokio::test]
 async fn stopping_is_honoured_between_batches() {
     let scene = Scene::new().await;
     scene.fixture.append(scene.feeds[0], &["1"]).await;
@@ -168,7 +162,6 @@ async fn stopping_is_honoured_between_batches() {
     assert_eq!(scene.script.lines(), ["1"]);
 }
 
-#[tokio::test]
 async fn a_new_destination_begins_at_the_end_and_a_removed_one_gets_no_more() {
     let scene = Scene::new().await;
     let fixture = &scene.fixture;
@@ -202,7 +195,6 @@ async fn a_new_destination_begins_at_the_end_and_a_removed_one_gets_no_more() {
     assert_eq!(scene.status().await.pending_events, 0);
 }
 
-#[tokio::test]
 async fn metadata_is_added_unless_it_is_switched_off() {
     let scene = Scene::new().await;
     scene
@@ -220,7 +212,6 @@ async fn metadata_is_added_unless_it_is_switched_off() {
     assert_eq!(line["zoom_log"]["source_name"], "source 1");
 }
 
-#[tokio::test]
 async fn segments_are_forgotten_when_all_have_them_and_they_are_old() {
     use super::super::RetentionWorker;
     let scene = Scene::new().await;
@@ -260,7 +251,6 @@ async fn segments_are_forgotten_when_all_have_them_and_they_are_old() {
     );
 }
 
-#[tokio::test]
 async fn prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_their_day() {
     use super::super::RetentionWorker;
     let scene = Scene::new().await;
@@ -295,3 +285,16 @@ async fn prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_
     {}
     assert_eq!(fixture.number("SELECT COUNT(*) FROM segment_day").await, 0);
 }
+
+crate::store::testing::on_both!(
+    events_arrive_in_order_and_the_lane_sleeps,
+    what_the_adapter_must_find_again_is_stored_around_each_write,
+    a_batch_that_was_cut_off_by_death_is_written_again_as_it_was,
+    who_lost_the_lane_changes_nothing_and_stops,
+    a_batch_waits_for_company_until_its_age,
+    stopping_is_honoured_between_batches,
+    a_new_destination_begins_at_the_end_and_a_removed_one_gets_no_more,
+    metadata_is_added_unless_it_is_switched_off,
+    segments_are_forgotten_when_all_have_them_and_they_are_old,
+    prints_of_forgotten_segments_are_joined_and_go_when_zoom_has_forgotten_their_day,
+);

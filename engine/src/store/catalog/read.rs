@@ -1,17 +1,20 @@
 //! Reading the catalog.
 
 use engine_api::Kind;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::{Error, Store, time::instant},
+    super::{
+        Error, Store,
+        sql::{self, Connection, Row},
+        time::instant,
+    },
     Idempotency, Object, Refusal, SealedSecret, word,
 };
 
 impl Store {
     /// One object.
     pub async fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, Error> {
-        find(&mut *self.read().acquire().await?, kind, id).await
+        find(&mut self.read().acquire().await?, kind, id).await
     }
 
     /// One object and its sealed secrets, as they were at one instant.
@@ -20,7 +23,7 @@ impl Store {
         kind: Kind,
         id: &str,
     ) -> Result<Option<(Object, Vec<SealedSecret>)>, Error> {
-        let mut read = self.read().begin().await?;
+        let mut read = self.snapshot().await?;
         let Some(object) = find(&mut read, kind, id).await? else {
             return Ok(None);
         };
@@ -30,7 +33,7 @@ impl Store {
 
     /// The sealed secrets of an object.
     pub async fn sealed_secrets(&self, id: &str) -> Result<Vec<SealedSecret>, Error> {
-        sealed(&mut *self.read().acquire().await?, id).await
+        sealed(&mut self.read().acquire().await?, id).await
     }
 
     /// Up to `limit` objects of a kind whose ids come after `after`, in the order of their ids; only the one with
@@ -42,9 +45,9 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Object>, Error> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT id, name, generation, spec, fingerprint, created_at, updated_at FROM object
-             WHERE kind = ?1 AND (?2 IS NULL OR name = ?2) AND id > ?3 ORDER BY id LIMIT ?4",
+             WHERE kind = $1 AND ($2 IS NULL OR name = $2) AND id > $3 ORDER BY id LIMIT $4",
         )
         .bind(word(kind))
         .bind(name)
@@ -62,23 +65,19 @@ impl Store {
         kind: Kind,
         idempotency: &Idempotency,
     ) -> Result<Option<Result<Object, Refusal>>, Error> {
-        by_key(&mut *self.read().acquire().await?, kind, idempotency).await
+        by_key(&mut self.read().acquire().await?, kind, idempotency).await
     }
 
     /// Who has a name, if anybody.
     pub async fn name_holder(&self, kind: Kind, name: &str) -> Result<Option<String>, Error> {
-        holder(&mut *self.read().acquire().await?, kind, name).await
+        holder(&mut self.read().acquire().await?, kind, name).await
     }
 }
 
-pub(super) async fn find(
-    connection: &mut SqliteConnection,
-    kind: Kind,
-    id: &str,
-) -> Result<Option<Object>, Error> {
-    let row = sqlx::query(
+pub(super) async fn find(connection: &mut Connection, kind: Kind, id: &str) -> Result<Option<Object>, Error> {
+    let row = sql::query(
         "SELECT id, name, generation, spec, fingerprint, created_at, updated_at FROM object
-         WHERE id = ?1 AND kind = ?2",
+         WHERE id = $1 AND kind = $2",
     )
     .bind(id)
     .bind(word(kind))
@@ -88,10 +87,10 @@ pub(super) async fn find(
 }
 
 pub(in crate::store) async fn sealed(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &str,
 ) -> Result<Vec<SealedSecret>, Error> {
-    let rows = sqlx::query("SELECT field, sealed FROM object_secret WHERE object_id = ?1 ORDER BY field")
+    let rows = sql::query("SELECT field, sealed FROM object_secret WHERE object_id = $1 ORDER BY field")
         .bind(id)
         .fetch_all(connection)
         .await?;
@@ -106,13 +105,13 @@ pub(in crate::store) async fn sealed(
 }
 
 pub(super) async fn by_key(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kind: Kind,
     idempotency: &Idempotency,
 ) -> Result<Option<Result<Object, Refusal>>, Error> {
-    let row = sqlx::query(
+    let row = sql::query(
         "SELECT id, name, generation, spec, fingerprint, created_at, updated_at, idempotency_digest
-         FROM object WHERE kind = ?1 AND idempotency_key = ?2",
+         FROM object WHERE kind = $1 AND idempotency_key = $2",
     )
     .bind(word(kind))
     .bind(&idempotency.key)
@@ -128,12 +127,12 @@ pub(super) async fn by_key(
 }
 
 pub(super) async fn holder(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kind: Kind,
     name: &str,
 ) -> Result<Option<String>, Error> {
     Ok(
-        sqlx::query_scalar("SELECT id FROM object WHERE kind = ?1 AND name = ?2")
+        sql::query_scalar("SELECT id FROM object WHERE kind = $1 AND name = $2")
             .bind(word(kind))
             .bind(name)
             .fetch_optional(connection)
@@ -141,7 +140,7 @@ pub(super) async fn holder(
     )
 }
 
-fn object(kind: Kind, row: &SqliteRow) -> Result<Object, Error> {
+fn object(kind: Kind, row: &Row) -> Result<Object, Error> {
     let generation: i64 = row.try_get("generation")?;
     Ok(Object {
         id: row.try_get("id")?,

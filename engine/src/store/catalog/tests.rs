@@ -2,16 +2,19 @@
 
 use engine_api::Kind;
 use serde_json::json;
-use sqlx::Row as _;
 
 use super::*;
 use crate::{
     clock::{Clock, Simulation},
-    store::Store,
+    store::{
+        Store, sql,
+        testing::{Home, on_both},
+    },
 };
 
 struct Fixture {
     _dir: tempfile::TempDir,
+    _home: Home,
     store: Store,
     clock: Simulation,
 }
@@ -19,10 +22,11 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let (clock, simulation) = Clock::simulated("2026-01-31T12:00:00Z".parse().unwrap());
-    let store = Store::open(&dir.path().join("engine.db"), clock).await.unwrap();
+    let home = Home::new(dir.path());
     Fixture {
         _dir: dir,
-        store,
+        store: home.open(clock).await,
+        _home: home,
         clock: simulation,
     }
 }
@@ -84,10 +88,7 @@ impl Fixture {
             "object_reference" => "SELECT count(*) FROM object_reference",
             other => panic!("{other}"),
         };
-        sqlx::query_scalar(sql)
-            .fetch_one(self.store.read())
-            .await
-            .unwrap()
+        sql::query_scalar(sql).fetch_one(self.store.read()).await.unwrap()
     }
 
     async fn lake(&self) -> Object {
@@ -99,7 +100,6 @@ impl Fixture {
     }
 }
 
-#[tokio::test]
 async fn the_rows_of_the_workers_follow_a_source_from_create_to_remove() {
     let fixture = fixture().await;
     let store = &fixture.store;
@@ -148,9 +148,10 @@ async fn the_rows_of_the_workers_follow_a_source_from_create_to_remove() {
         .unwrap()
         .unwrap();
     let mut write = store.durable().await.unwrap();
-    sqlx::query(
-        "INSERT INTO segment (feed_id, seq, events, payload, created_at) SELECT id, 1, 1, x'00', 1 FROM feed",
+    sql::query(
+        "INSERT INTO segment (feed_id, seq, events, payload, created_at) SELECT id, 1, 1, $1, 1 FROM feed",
     )
+    .bind(vec![0])
     .execute(&mut *write)
     .await
     .unwrap();
@@ -178,7 +179,6 @@ async fn the_rows_of_the_workers_follow_a_source_from_create_to_remove() {
     assert_eq!(fixture.count("lane").await, 0);
 }
 
-#[tokio::test]
 async fn a_generation_grows_with_each_change_and_with_nothing_else() {
     let fixture = fixture().await;
     let store = &fixture.store;
@@ -233,7 +233,6 @@ async fn a_generation_grows_with_each_change_and_with_nothing_else() {
     );
 }
 
-#[tokio::test]
 async fn what_is_refused_leaves_nothing_behind() {
     let fixture = fixture().await;
     let store = &fixture.store;
@@ -292,7 +291,6 @@ async fn what_is_refused_leaves_nothing_behind() {
     assert_eq!(taken, Err(Refusal::NameTaken { holder: lake.id }));
 }
 
-#[tokio::test]
 async fn an_idempotency_key_makes_one_object() {
     let fixture = fixture().await;
     let store = &fixture.store;
@@ -341,7 +339,6 @@ async fn an_idempotency_key_makes_one_object() {
     new(create("dst_00000000000000000000000004", b"2").await);
 }
 
-#[tokio::test]
 async fn objects_are_listed_in_the_order_of_their_ids() {
     let fixture = fixture().await;
     let store = &fixture.store;
@@ -386,7 +383,6 @@ async fn objects_are_listed_in_the_order_of_their_ids() {
     assert_eq!(store.objects(Kind::Source, None, None, 10).await.unwrap(), vec![]);
 }
 
-#[tokio::test]
 async fn the_database_refuses_what_the_code_should_never_ask() {
     let fixture = fixture().await;
     fixture.lake().await;
@@ -403,23 +399,32 @@ async fn the_database_refuses_what_the_code_should_never_ask() {
             "UPDATE object SET idempotency_key = 'k'",
             "key_and_digest_come_together",
         ),
-        ("DELETE FROM object WHERE kind = 'destination'", "FOREIGN KEY"),
+        ("DELETE FROM object WHERE kind = 'destination'", "foreign key"),
         (
             "INSERT INTO object_reference VALUES ('src_x', 'dst_x')",
-            "FOREIGN KEY",
+            "foreign key",
         ),
     ] {
         let mut write = fixture.store.durable().await.unwrap();
-        let error = sqlx::query(sql)
+        let error = sql::query(sql)
             .execute(&mut *write)
             .await
             .unwrap_err()
             .to_string();
-        assert!(error.contains(rule), "{sql}: {error}");
+        assert!(error.to_lowercase().contains(rule), "{sql}: {error}");
     }
-    let row = sqlx::query("SELECT spec_version FROM object LIMIT 1")
+    let row = sql::query("SELECT spec_version FROM object LIMIT 1")
         .fetch_one(fixture.store.read())
         .await
         .unwrap();
-    assert_eq!(row.get::<i64, _>(0), 1);
+    assert_eq!(row.try_get::<i64>(0).unwrap(), 1);
 }
+
+on_both!(
+    the_rows_of_the_workers_follow_a_source_from_create_to_remove,
+    a_generation_grows_with_each_change_and_with_nothing_else,
+    what_is_refused_leaves_nothing_behind,
+    an_idempotency_key_makes_one_object,
+    objects_are_listed_in_the_order_of_their_ids,
+    the_database_refuses_what_the_code_should_never_ask,
+);

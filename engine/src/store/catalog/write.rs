@@ -2,7 +2,6 @@
 
 use engine_api::{DestinationId, DestinationSpec, Kind, SourceId, SourceSpec};
 use serde_json::{Value, json};
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::{
     super::{
@@ -11,6 +10,7 @@ use super::{
         consents, delivery,
         feeds::{damaged, sync_feeds},
         keys::may_seal,
+        sql::{self, Connection},
         time::instant,
     },
     Content, Created, Idempotency, Needs, Object, Reference, Refusal, read, word,
@@ -30,20 +30,21 @@ impl Store {
         content: &Content,
         idempotency: Option<&Idempotency>,
     ) -> Result<Result<Created, Refusal>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         if let Some(idempotency) = idempotency
             && let Some(before) = read::by_key(&mut write, kind, idempotency).await?
         {
+            write.rollback().await?;
             return Ok(before.map(Created::Before));
         }
         if let Some(refusal) = refused(&mut write, kind, None, content).await? {
             return Ok(Err(refusal));
         }
         let now = self.now();
-        sqlx::query(
+        sql::query(
             "INSERT INTO object (id, kind, name, generation, spec, spec_version, fingerprint, created_at, updated_at,
                                  idempotency_key, idempotency_digest)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+             VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $7, $8, $9)",
         )
         .bind(id)
         .bind(word(kind))
@@ -74,7 +75,7 @@ impl Store {
         based_on: u64,
         content: &Content,
     ) -> Result<Result<Object, Refusal>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let Some(before) = read::find(&mut write, kind, id).await? else {
             return Ok(Err(Refusal::Absent));
         };
@@ -84,16 +85,17 @@ impl Store {
             }));
         }
         if before.spec == content.spec && read::sealed(&mut write, id).await? == sorted(content) {
+            write.rollback().await?;
             return Ok(Ok(before));
         }
         if let Some(refusal) = refused(&mut write, kind, Some(id), content).await? {
             return Ok(Err(refusal));
         }
         let now = self.now();
-        sqlx::query(
-            "UPDATE object SET name = ?2, generation = generation + 1, spec = ?3, spec_version = ?4, fingerprint = ?5,
-                 updated_at = ?6
-             WHERE id = ?1",
+        sql::query(
+            "UPDATE object SET name = $2, generation = generation + 1, spec = $3, spec_version = $4, fingerprint = $5,
+                 updated_at = $6
+             WHERE id = $1",
         )
         .bind(id)
         .bind(&content.name)
@@ -103,7 +105,7 @@ impl Store {
         .bind(now)
         .execute(&mut *write)
         .await?;
-        sqlx::query("DELETE FROM object_reference WHERE from_id = ?1")
+        sql::query("DELETE FROM object_reference WHERE from_id = $1")
             .bind(id)
             .execute(&mut *write)
             .await?;
@@ -125,7 +127,7 @@ impl Store {
         id: &str,
         expected: Option<u64>,
     ) -> Result<Result<(), Refusal>, Error> {
-        let mut write = self.durable().await?;
+        let mut write = self.change().await?;
         let Some(object) = read::find(&mut write, kind, id).await? else {
             return Ok(Err(Refusal::Absent));
         };
@@ -137,7 +139,7 @@ impl Store {
         if let Some(refusal) = needed(&mut write, id).await? {
             return Ok(Err(refusal));
         }
-        sqlx::query("DELETE FROM object WHERE id = ?1")
+        sql::query("DELETE FROM object WHERE id = $1")
             .bind(id)
             .execute(&mut *write)
             .await?;
@@ -149,7 +151,7 @@ impl Store {
 
     async fn note_change(
         &self,
-        write: &mut SqliteConnection,
+        write: &mut Connection,
         kind: Kind,
         verb: &str,
         id: &str,
@@ -177,7 +179,7 @@ fn noted(object: &Object) -> Value {
 
 /// Why this content cannot be written, if it cannot.
 async fn refused(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     kind: Kind,
     id: Option<&str>,
     content: &Content,
@@ -196,25 +198,25 @@ async fn refused(
     Ok((!missing.is_empty()).then_some(Refusal::UnknownReferences(missing)))
 }
 
-async fn exists(write: &mut SqliteConnection, id: &str) -> Result<bool, Error> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM object WHERE id = ?1")
+async fn exists(write: &mut Connection, id: &str) -> Result<bool, Error> {
+    let found: Option<i64> = sql::query_scalar("SELECT 1 FROM object WHERE id = $1")
         .bind(id)
         .fetch_optional(write)
         .await?;
     Ok(found.is_some())
 }
 
-async fn needed(write: &mut SqliteConnection, id: &str) -> Result<Option<Refusal>, Error> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM object_reference WHERE to_id = ?1")
+async fn needed(write: &mut Connection, id: &str) -> Result<Option<Refusal>, Error> {
+    let count: i64 = sql::query_scalar("SELECT count(*) FROM object_reference WHERE to_id = $1")
         .bind(id)
         .fetch_one(&mut *write)
         .await?;
     if count == 0 {
         return Ok(None);
     }
-    let rows = sqlx::query(
-        "SELECT kind, name FROM object_reference JOIN object ON id = from_id WHERE to_id = ?1
-         ORDER BY name LIMIT ?2",
+    let rows = sql::query(
+        "SELECT kind, name FROM object_reference JOIN object ON id = from_id WHERE to_id = $1
+         ORDER BY name LIMIT $2",
     )
     .bind(id)
     .bind(NEEDS_NAMED)
@@ -237,10 +239,10 @@ async fn needed(write: &mut SqliteConnection, id: &str) -> Result<Option<Refusal
     }))
 }
 
-async fn forget_secrets(write: &mut SqliteConnection, id: &str, content: &Content) -> Result<(), Error> {
+async fn forget_secrets(write: &mut Connection, id: &str, content: &Content) -> Result<(), Error> {
     for stored in read::sealed(write, id).await? {
         if !content.secrets.iter().any(|secret| secret.field == stored.field) {
-            sqlx::query("DELETE FROM object_secret WHERE object_id = ?1 AND field = ?2")
+            sql::query("DELETE FROM object_secret WHERE object_id = $1 AND field = $2")
                 .bind(id)
                 .bind(&stored.field)
                 .execute(&mut *write)
@@ -250,18 +252,13 @@ async fn forget_secrets(write: &mut SqliteConnection, id: &str, content: &Conten
     Ok(())
 }
 
-async fn write_parts(
-    write: &mut SqliteConnection,
-    id: &str,
-    content: &Content,
-    now: i64,
-) -> Result<(), Error> {
+async fn write_parts(write: &mut Connection, id: &str, content: &Content, now: i64) -> Result<(), Error> {
     for secret in &content.secrets {
         may_seal(&mut *write, &secret.sealed).await?;
-        sqlx::query(
-            "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES (?1, ?2, ?3, ?4)
+        sql::query(
+            "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (object_id, field) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at
-             WHERE sealed <> excluded.sealed",
+             WHERE object_secret.sealed <> excluded.sealed",
         )
         .bind(id)
         .bind(&secret.field)
@@ -271,7 +268,7 @@ async fn write_parts(
         .await?;
     }
     for Reference { id: needed, .. } in &content.references {
-        sqlx::query("INSERT INTO object_reference (from_id, to_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        sql::query("INSERT INTO object_reference (from_id, to_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(id)
             .bind(needed)
             .execute(&mut *write)
@@ -282,7 +279,7 @@ async fn write_parts(
 
 /// The rows of the workers follow the spec that has just been written.
 async fn bring_in_line(
-    write: &mut Transaction<'_, Sqlite>,
+    write: &mut Connection,
     kind: Kind,
     id: &str,
     content: &Content,
@@ -309,7 +306,7 @@ async fn bring_in_line(
     }
 }
 
-async fn written(write: &mut SqliteConnection, kind: Kind, id: &str) -> Result<Object, Error> {
+async fn written(write: &mut Connection, kind: Kind, id: &str) -> Result<Object, Error> {
     read::find(write, kind, id)
         .await?
         .ok_or_else(|| Error::Damaged(format!("`{id}` is gone in the transaction that wrote it")))

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use engine_api::{AuditEntry, DestinationId};
-use sqlx::{Row as _, SqliteConnection};
 
 use super::{Claim, Moved, answered};
-use crate::store::{Error, Store, audit::entry};
+use crate::store::{
+    Error, Store,
+    audit::entry,
+    sql::{self, Connection},
+};
 
 /// Entries that a destination has not acknowledged.
 #[derive(Debug, Clone)]
@@ -22,13 +25,13 @@ pub struct PendingAudit {
 impl Store {
     /// Entries that the destination of a claim has not acknowledged, at most `limit`; `None` where it is to have none.
     pub async fn pending_audit(&self, claim: &Claim, limit: u32) -> Result<Option<PendingAudit>, Error> {
-        let position = sqlx::query("SELECT number, staged FROM audit_position WHERE destination_id = $1")
+        let position = sql::query("SELECT number, staged FROM audit_position WHERE destination_id = $1")
             .bind(claim.destination.as_str())
             .fetch_optional(self.read())
             .await?;
         let Some(position) = position else { return Ok(None) };
         let number: i64 = position.try_get("number")?;
-        let rows = sqlx::query("SELECT * FROM audit WHERE number > $1 ORDER BY number LIMIT $2")
+        let rows = sql::query("SELECT * FROM audit WHERE number > $1 ORDER BY number LIMIT $2")
             .bind(number)
             .bind(i64::from(limit))
             .fetch_all(self.read())
@@ -57,7 +60,7 @@ impl Store {
             return Ok(Moved::Fenced);
         }
         let staged =
-            sqlx::query("UPDATE audit_position SET staged = $1 WHERE destination_id = $2 AND number = $3")
+            sql::query("UPDATE audit_position SET staged = $1 WHERE destination_id = $2 AND number = $3")
                 .bind(to)
                 .bind(claim.destination.as_str())
                 .bind(from)
@@ -88,7 +91,7 @@ impl Store {
         if !answered(&mut write, claim, settled, delivered_at).await? {
             return Ok(Moved::Fenced);
         }
-        let moved = sqlx::query(
+        let moved = sql::query(
             "UPDATE audit_position SET number = $1, staged = NULL WHERE destination_id = $2 AND number = $3",
         )
         .bind(to)
@@ -106,7 +109,7 @@ impl Store {
 /// Makes a destination one that gets the audit log, from its end on, or one that does not. To be called whenever its
 /// spec is written, once it has a lane.
 pub(in crate::store) async fn sync_audit(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     destination: &DestinationId,
     wanted: bool,
 ) -> Result<(), Error> {
@@ -116,7 +119,7 @@ pub(in crate::store) async fn sync_audit(
     } else {
         "DELETE FROM audit_position WHERE destination_id = $1"
     };
-    sqlx::query(statement)
+    sql::query(statement)
         .bind(destination.as_str())
         .execute(tx)
         .await?;
@@ -124,8 +127,8 @@ pub(in crate::store) async fn sync_audit(
 }
 
 /// Says that there is a new entry: the lanes that are to have it are due now. To be called in its transaction.
-pub(in crate::store) async fn wake_audit_lanes(tx: &mut SqliteConnection, now: i64) -> Result<(), Error> {
-    sqlx::query(
+pub(in crate::store) async fn wake_audit_lanes(tx: &mut Connection, now: i64) -> Result<(), Error> {
+    sql::query(
         "UPDATE lane SET woken = CASE WHEN woken = 0 THEN 1 ELSE woken END,
              due_at = CASE WHEN due_at IS NULL OR (failures = 0 AND due_at > $1) THEN $1 ELSE due_at END
          WHERE destination_id IN (SELECT destination_id FROM audit_position)",

@@ -9,7 +9,7 @@ use crate::{
     model::Fence,
     retry::later,
     store::{
-        Error, Fenced, Store,
+        Error, Fenced, Store, sql,
         time::{maybe_instant, millis, word},
     },
 };
@@ -37,14 +37,15 @@ impl Store {
         let now = self.now();
         let until = self.lease_end(lease);
         let mut write = self.soft().await?;
-        let claimed: Option<(String, i64, Option<String>, bool, i64)> = sqlx::query_as(
-            "UPDATE lane SET lease_owner = ?1, lease_until = ?2, fence = fence + 1, woken = 0
+        let claimed: Option<(String, i64, Option<String>, bool, i64)> = sql::query_as(sql::skip_locked!(
+            "UPDATE lane SET lease_owner = $1, lease_until = $2, fence = fence + 1, woken = 0
              WHERE destination_id = (
                  SELECT destination_id FROM lane
-                 WHERE due_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?3)
-                 ORDER BY due_at LIMIT 1)
-             RETURNING destination_id, fence, settled, writing, failures",
-        )
+                 WHERE due_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
+                 ORDER BY due_at LIMIT 1"
+                / ")
+             RETURNING destination_id, fence, settled, writing, failures"
+        ))
         .bind(owner)
         .bind(until)
         .bind(now)
@@ -70,7 +71,7 @@ impl Store {
 
     /// When the next lane can be claimed; `None` while nothing is to come.
     pub async fn next_lane_due(&self) -> Result<Option<Timestamp>, Error> {
-        let due = sqlx::query_scalar(
+        let due = sql::query_scalar(
             "SELECT MIN(MAX(due_at, COALESCE(lease_until, due_at))) FROM lane WHERE due_at IS NOT NULL",
         )
         .fetch_one(self.read())
@@ -85,10 +86,10 @@ impl Store {
         next: Option<Timestamp>,
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.soft().await?;
-        let released = sqlx::query(
+        let released = sql::query(
             "UPDATE lane SET lease_owner = NULL, lease_until = NULL,
-                 due_at = CASE WHEN woken > 0 THEN MIN(?4, COALESCE(?3, ?4)) ELSE ?3 END
-             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+                 due_at = CASE WHEN woken > 0 THEN MIN($4, COALESCE($3, $4)) ELSE $3 END
+             WHERE destination_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(claim.destination.as_str())
         .bind(claim.fence.0)
@@ -110,11 +111,11 @@ impl Store {
         next: Timestamp,
     ) -> Result<Result<(), Fenced>, Error> {
         let mut write = self.soft().await?;
-        let paused = sqlx::query(
+        let paused = sql::query(
             "UPDATE lane SET lease_owner = NULL, lease_until = NULL, failures = failures + 1,
-                 due_at = CASE WHEN woken = 2 THEN ?3 ELSE ?4 END,
-                 trouble_code = ?5, trouble_detail = ?6, trouble_since = COALESCE(trouble_since, ?3)
-             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+                 due_at = CASE WHEN woken = 2 THEN $3 ELSE $4 END,
+                 trouble_code = $5, trouble_detail = $6, trouble_since = COALESCE(trouble_since, $3)
+             WHERE destination_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(claim.destination.as_str())
         .bind(claim.fence.0)
@@ -139,7 +140,7 @@ impl Store {
             "UPDATE notice SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
             "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
         ] {
-            sqlx::query(statement).execute(&mut *write).await?;
+            sql::query(statement).execute(&mut *write).await?;
         }
         Ok(write.commit().await?)
     }

@@ -7,6 +7,7 @@ use crate::{
     store::{
         Error, Store,
         segment::{MAX_BLOCK, decompress},
+        sql,
     },
 };
 
@@ -45,18 +46,19 @@ impl Store {
         from: i64,
         enough: usize,
     ) -> Result<Vec<StoredSegment>, Error> {
+        let mut read = self.read().acquire().await?;
         // The driver reads ahead of whoever takes rows; without a bound it would read megabytes that nobody wants.
-        let mut rows = sqlx::query_as::<_, (i64, u32, Vec<u8>)>(
+        let mut rows = sql::query_as::<(i64, u32, Vec<u8>)>(
             "SELECT s.seq, s.events, s.payload FROM segment s JOIN (
                  SELECT seq, sum(length(payload)) OVER (ORDER BY seq) - length(payload) AS before
-                 FROM segment WHERE feed_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3) near ON near.seq = s.seq
-             WHERE s.feed_id = ?1 AND near.before < ?4 ORDER BY s.seq",
+                 FROM segment WHERE feed_id = $1 AND seq >= $2 ORDER BY seq LIMIT $3) near ON near.seq = s.seq
+             WHERE s.feed_id = $1 AND near.before < $4 ORDER BY s.seq",
         )
         .bind(feed_id)
         .bind(from)
         .bind(AT_ONCE)
         .bind(PACKED)
-        .fetch(self.read());
+        .fetch(&mut read)?;
         let mut segments = Vec::new();
         let (mut next, mut bytes) = (from, 0);
         while bytes < enough
@@ -78,6 +80,7 @@ impl Store {
             });
         }
         drop(rows);
+        drop(read);
         for segment in &mut segments {
             segment.prints = self.prints(feed_id, segment.seq).await?;
         }
@@ -86,7 +89,7 @@ impl Store {
 
     async fn prints(&self, feed_id: i64, seq: i64) -> Result<Prints, Error> {
         let days: Vec<(i32, Vec<u8>)> =
-            sqlx::query_as("SELECT day, prints FROM segment_day WHERE feed_id = ?1 AND seq = ?2")
+            sql::query_as("SELECT day, prints FROM segment_day WHERE feed_id = $1 AND seq = $2")
                 .bind(feed_id)
                 .bind(seq)
                 .fetch_all(self.read())

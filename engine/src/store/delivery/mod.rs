@@ -28,12 +28,12 @@ use engine_api::{Code, DestinationId};
 pub use self::{
     audit::PendingAudit,
     lane::Lane,
-    links::{kick_lane, sync_positions, wake_lanes},
     log::StoredSegment,
     position::{Moved, Pending, Refusal, Settlement},
 };
 pub(super) use self::{
     audit::{sync_audit, wake_audit_lanes},
+    links::{kick_lane, sync_positions, wake_lanes, wake_queued},
     position::answered,
     status::{health, trouble},
 };

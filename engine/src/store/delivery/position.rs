@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use engine_api::{DeadLetterId, LogType};
-use sqlx::SqliteConnection;
 
 use super::Claim;
 use crate::{
     model::{FeedKey, Position},
-    store::{Error, Store, time::word},
+    store::{
+        Error, Store,
+        sql::{self, Connection},
+        time::word,
+    },
 };
 
 /// A feed with events that a destination has not acknowledged.
@@ -72,11 +75,11 @@ impl Store {
     /// Feeds with events that a destination has not acknowledged, the longest waiting first.
     pub async fn pending_feeds(&self, claim: &Claim, limit: u32) -> Result<Vec<Pending>, Error> {
         type Found = (i64, String, String, String, i64, u32, Option<i64>, Option<u32>);
-        let rows: Vec<Found> = sqlx::query_as(
+        let rows: Vec<Found> = sql::query_as(
             "SELECT p.feed_id, f.source_id, f.log_type, o.name, p.seq, p.idx, p.staged_seq, p.staged_idx
              FROM position p JOIN feed f ON f.id = p.feed_id JOIN object o ON o.id = f.source_id
-             WHERE p.destination_id = ?1 AND p.seq <= f.last_seq
-             ORDER BY COALESCE(p.last_delivered_at, 0), p.feed_id LIMIT ?2",
+             WHERE p.destination_id = $1 AND p.seq <= f.last_seq
+             ORDER BY COALESCE(p.last_delivered_at, 0), p.feed_id LIMIT $2",
         )
         .bind(claim.destination.as_str())
         .bind(limit)
@@ -121,9 +124,9 @@ impl Store {
         if !self.touch(&mut write, claim, lease, settled).await? {
             return Ok(Moved::Fenced);
         }
-        let staged = sqlx::query(
-            "UPDATE position SET staged_seq = ?5, staged_idx = ?6
-             WHERE destination_id = ?1 AND feed_id = ?2 AND seq = ?3 AND idx = ?4",
+        let staged = sql::query(
+            "UPDATE position SET staged_seq = $5, staged_idx = $6
+             WHERE destination_id = $1 AND feed_id = $2 AND seq = $3 AND idx = $4",
         )
         .bind(claim.destination.as_str())
         .bind(pending.feed_id)
@@ -135,6 +138,7 @@ impl Store {
         .await?
         .rows_affected();
         if staged == 0 {
+            write.rollback().await?;
             return Ok(Moved::Gone);
         }
         write.commit().await?;
@@ -177,10 +181,10 @@ impl Store {
         if !answered(&mut write, claim, *settled, delivered.then_some(now)).await? {
             return Ok(Moved::Fenced);
         }
-        let moved = sqlx::query(
-            "UPDATE position SET seq = ?5, idx = ?6, staged_seq = NULL, staged_idx = NULL,
-                 last_delivered_at = COALESCE(?7, last_delivered_at)
-             WHERE destination_id = ?1 AND feed_id = ?2 AND seq = ?3 AND idx = ?4",
+        let moved = sql::query(
+            "UPDATE position SET seq = $5, idx = $6, staged_seq = NULL, staged_idx = NULL,
+                 last_delivered_at = COALESCE($7, last_delivered_at)
+             WHERE destination_id = $1 AND feed_id = $2 AND seq = $3 AND idx = $4",
         )
         .bind(claim.destination.as_str())
         .bind(feed_id)
@@ -193,10 +197,10 @@ impl Store {
         .await?
         .rows_affected();
         if let Some(refusal) = refused.filter(|_| moved == 1) {
-            sqlx::query(
+            sql::query(
                 "INSERT INTO dead_letter (id, feed_id, destination_id, event_id, event, sent, reason, refused_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (destination_id, event_id) DO UPDATE SET sent = ?6, reason = ?7, refused_at = ?8",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (destination_id, event_id) DO UPDATE SET sent = $6, reason = $7, refused_at = $8",
             )
             .bind(refusal.id.as_str())
             .bind(feed_id)
@@ -229,9 +233,9 @@ impl Store {
     ) -> Result<Moved, Error> {
         debug_assert!(to > pending.position, "a position moves forward");
         let mut write = self.soft().await?;
-        let renewed = sqlx::query(
-            "UPDATE lane SET lease_until = ?3
-             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        let renewed = sql::query(
+            "UPDATE lane SET lease_until = $3
+             WHERE destination_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(claim.destination.as_str())
         .bind(claim.fence.0)
@@ -242,9 +246,9 @@ impl Store {
         if renewed == 0 {
             return Ok(Moved::Fenced);
         }
-        let moved = sqlx::query(
-            "UPDATE position SET seq = ?5, idx = ?6, staged_seq = NULL, staged_idx = NULL
-             WHERE destination_id = ?1 AND feed_id = ?2 AND seq = ?3 AND idx = ?4",
+        let moved = sql::query(
+            "UPDATE position SET seq = $5, idx = $6, staged_seq = NULL, staged_idx = NULL
+             WHERE destination_id = $1 AND feed_id = $2 AND seq = $3 AND idx = $4",
         )
         .bind(claim.destination.as_str())
         .bind(pending.feed_id)
@@ -262,14 +266,14 @@ impl Store {
     /// Renews the lease and notes that a write begins; `false` where the lane is another's now.
     pub(super) async fn touch(
         &self,
-        write: &mut SqliteConnection,
+        write: &mut Connection,
         claim: &Claim,
         lease: Duration,
         settled: Option<&str>,
     ) -> Result<bool, Error> {
-        let touched = sqlx::query(
-            "UPDATE lane SET lease_until = ?3, writing = 1, settled = COALESCE(?4, settled)
-             WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+        let touched = sql::query(
+            "UPDATE lane SET lease_until = $3, writing = 1, settled = COALESCE($4, settled)
+             WHERE destination_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
         )
         .bind(claim.destination.as_str())
         .bind(claim.fence.0)
@@ -284,18 +288,18 @@ impl Store {
 /// Notes on the lane that the destination answered, which ends its failures, and with a delivery its trouble; `false`
 /// where the lane is another's now.
 pub(in crate::store) async fn answered(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     claim: &Claim,
     settled: Option<&str>,
     delivered_at: Option<i64>,
 ) -> Result<bool, Error> {
-    let noted = sqlx::query(
-        "UPDATE lane SET settled = COALESCE(?3, settled), writing = 0, failures = 0,
-             last_delivered_at = COALESCE(?4, last_delivered_at),
-             trouble_code = CASE WHEN ?4 IS NULL THEN trouble_code END,
-             trouble_detail = CASE WHEN ?4 IS NULL THEN trouble_detail END,
-             trouble_since = CASE WHEN ?4 IS NULL THEN trouble_since END
-         WHERE destination_id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL",
+    let noted = sql::query(
+        "UPDATE lane SET settled = COALESCE($3, settled), writing = 0, failures = 0,
+             last_delivered_at = COALESCE($4, last_delivered_at),
+             trouble_code = CASE WHEN $4 IS NULL THEN trouble_code END,
+             trouble_detail = CASE WHEN $4 IS NULL THEN trouble_detail END,
+             trouble_since = CASE WHEN $4 IS NULL THEN trouble_since END
+         WHERE destination_id = $1 AND fence = $2 AND lease_owner IS NOT NULL",
     )
     .bind(claim.destination.as_str())
     .bind(claim.fence.0)

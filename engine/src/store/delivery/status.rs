@@ -4,7 +4,7 @@ use engine_api::{DestinationId, DestinationStatus, FeedDelivery, Health, LogType
 use jiff::Timestamp;
 
 use crate::store::{
-    Error, Store,
+    Error, Store, sql,
     time::{count, instant, maybe_instant, word},
 };
 
@@ -21,16 +21,16 @@ impl Store {
             Option<String>,
             Option<i64>,
         );
-        let rows: Vec<Found> = sqlx::query_as(
+        let rows: Vec<Found> = sql::query_as(
             "SELECT f.log_type, p.destination_id,
-                 (SELECT COALESCE(SUM(s.events), 0) FROM segment s WHERE s.feed_id = p.feed_id AND s.seq >= p.seq)
-                     - p.idx,
+                 (SELECT CAST(COALESCE(SUM(s.events), 0) AS BIGINT) FROM segment s
+                  WHERE s.feed_id = p.feed_id AND s.seq >= p.seq) - p.idx,
                  p.last_delivered_at,
                  (SELECT COUNT(*) FROM dead_letter d
                   WHERE d.destination_id = p.destination_id AND d.feed_id = p.feed_id),
                  l.trouble_code, l.trouble_detail, l.trouble_since
              FROM feed f JOIN position p ON p.feed_id = f.id JOIN lane l ON l.destination_id = p.destination_id
-             WHERE f.source_id = ?1 ORDER BY f.log_type, p.destination_id",
+             WHERE f.source_id = $1 ORDER BY f.log_type, p.destination_id",
         )
         .bind(source.as_str())
         .fetch_all(self.read())
@@ -54,15 +54,15 @@ impl Store {
     /// A destination's status; `None` where it does not exist.
     pub async fn destination_status(&self, id: &DestinationId) -> Result<Option<DestinationStatus>, Error> {
         type Found = (Option<String>, Option<String>, Option<i64>, Option<i64>, i64, i64);
-        let row: Option<Found> = sqlx::query_as(
+        let row: Option<Found> = sql::query_as(
             "SELECT l.trouble_code, l.trouble_detail, l.trouble_since, l.last_delivered_at,
                  (SELECT COUNT(*) FROM dead_letter d WHERE d.destination_id = o.id),
-                 (SELECT COALESCE(SUM(
+                 (SELECT CAST(COALESCE(SUM(
                       (SELECT COALESCE(SUM(s.events), 0) FROM segment s
-                       WHERE s.feed_id = p.feed_id AND s.seq >= p.seq) - p.idx), 0)
+                       WHERE s.feed_id = p.feed_id AND s.seq >= p.seq) - p.idx), 0) AS BIGINT)
                   FROM position p WHERE p.destination_id = o.id)
              FROM object o LEFT JOIN lane l ON l.destination_id = o.id
-             WHERE o.id = ?1 AND o.kind = 'destination'",
+             WHERE o.id = $1 AND o.kind = 'destination'",
         )
         .bind(id.as_str())
         .fetch_optional(self.read())
@@ -84,10 +84,10 @@ impl Store {
     /// Since when all of a feed's destinations have been in trouble, with the name of the one that was the last to fail;
     /// `None` while one of them takes events, or where there is none.
     pub async fn blocked_since(&self, feed: i64) -> Result<Option<(Timestamp, String)>, Error> {
-        let last: Option<(Option<i64>, String)> = sqlx::query_as(
+        let last: Option<(Option<i64>, String)> = sql::query_as(
             "SELECT l.trouble_since, o.name
              FROM position p JOIN lane l ON l.destination_id = p.destination_id JOIN object o ON o.id = l.destination_id
-             WHERE p.feed_id = ?1 ORDER BY l.trouble_since DESC NULLS FIRST LIMIT 1",
+             WHERE p.feed_id = $1 ORDER BY l.trouble_since DESC NULLS FIRST LIMIT 1",
         )
         .bind(feed)
         .fetch_optional(self.read())
@@ -98,9 +98,9 @@ impl Store {
 
     /// How long the oldest event that a destination has not acknowledged has been waiting, in seconds.
     pub async fn oldest_pending_seconds(&self, id: &DestinationId) -> Result<u64, Error> {
-        let oldest: Option<i64> = sqlx::query_scalar(
+        let oldest: Option<i64> = sql::query_scalar(
             "SELECT MIN(s.created_at) FROM position p JOIN segment s ON s.feed_id = p.feed_id AND s.seq = p.seq
-             WHERE p.destination_id = ?1",
+             WHERE p.destination_id = $1",
         )
         .bind(id.as_str())
         .fetch_one(self.read())
