@@ -86,7 +86,6 @@ fn id(number: u32) -> String {
     format!("dst_{number:026}")
 }
 
-#[tokio::test]
 async fn engines_go_on_while_the_key_is_replaced_and_the_former_one_is_not_needed_any_more() {
     let install = Install::new().await;
     let engine = install.vault().await;
@@ -176,7 +175,6 @@ async fn engines_go_on_while_the_key_is_replaced_and_the_former_one_is_not_neede
     );
 }
 
-#[tokio::test]
 async fn what_an_engine_stores_under_the_old_key_meanwhile_is_wrapped_before_the_switch() {
     let install = Install::new().await;
     let engine = install.vault().await;
@@ -207,7 +205,6 @@ async fn what_an_engine_stores_under_the_old_key_meanwhile_is_wrapped_before_the
     assert_eq!(report.rewrapped, 2);
 }
 
-#[tokio::test]
 async fn a_key_that_was_lost_or_never_came_is_named_and_nothing_is_overwritten() {
     let install = Install::new().await;
     let engine = install.vault().await;
@@ -261,7 +258,6 @@ async fn a_key_that_was_lost_or_never_came_is_named_and_nothing_is_overwritten()
     assert!(matches!(unknown, vault::Error::KeyNotHeld { .. }), "{unknown}");
 }
 
-#[tokio::test]
 async fn a_secret_that_does_not_open_keeps_both_keys_and_is_named() {
     let install = Install::new().await;
     let engine = install.vault().await;
@@ -294,3 +290,10 @@ async fn a_secret_that_does_not_open_keeps_both_keys_and_is_named() {
         .unwrap();
     assert_eq!(install.secret(&install.vault().await, 1).await, "secret-1");
 }
+
+crate::store::testing::on_both!(
+    engines_go_on_while_the_key_is_replaced_and_the_former_one_is_not_needed_any_more,
+    what_an_engine_stores_under_the_old_key_meanwhile_is_wrapped_before_the_switch,
+    a_key_that_was_lost_or_never_came_is_named_and_nothing_is_overwritten,
+    a_secret_that_does_not_open_keeps_both_keys_and_is_named,
+);

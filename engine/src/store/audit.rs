@@ -15,8 +15,6 @@ use super::{
     time::{count, instant, millis},
 };
 
-/// What whoever writes an entry takes first.
-const TURN: &str = "audit_turn";
 /// So many entries are forgotten in one transaction.
 const STEP: i64 = 1_000;
 
@@ -74,13 +72,6 @@ impl Store {
     pub(super) async fn note_by(&self, write: &mut Connection, by: &By, deed: Deed<'_>) -> Result<(), Error> {
         let actor = serde_json::to_string(&by.actor)
             .map_err(|error| Error::Damaged(format!("an actor has no JSON form: {error}")))?;
-        // One writer after the other, to the end of its transaction: an entry that is committed later has a higher
-        // number, so that nobody who reads on from a number passes one by.
-        sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-            .bind(TURN)
-            .bind(&b"taken"[..])
-            .execute(&mut *write)
-            .await?;
         sql::query(
             "INSERT INTO audit (at, action, target, token_id, actor, request_id, before, after)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

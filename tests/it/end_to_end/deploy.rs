@@ -82,19 +82,6 @@ fn every_configuration_of_the_examples_is_one() {
     let unit = place.config(&text("systemd/engine.toml"), &["/etc/zoom-log-engine/tls/"]);
     place.validate(&unit, &[]);
     let kubernetes = text("kubernetes/engine.toml");
-    // Until this engine takes PostgreSQL the database alone is another one.
-    let kubernetes = kubernetes
-        .lines()
-        .filter(|line| !line.starts_with("password_file"))
-        .map(|line| {
-            if line.starts_with("url ") {
-                "url = \"sqlite:engine.db\""
-            } else {
-                line
-            }
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
     let config = place.config(&kubernetes, &["/tls/", "/secrets/"]);
     place.validate(&config, &[]);
 

@@ -78,7 +78,6 @@ fn told(script: &Scripted) -> Vec<String> {
     script.lines().iter().map(line).collect()
 }
 
-#[tokio::test]
 async fn entries_come_in_order_from_when_they_are_wanted_and_over_every_death() {
     let fixture = Fixture::new().await;
     let store = acting(&fixture.store);
@@ -128,7 +127,6 @@ async fn entries_come_in_order_from_when_they_are_wanted_and_over_every_death() 
     assert!(!told(&script).iter().any(|told| told.ends_with(" h")));
 }
 
-#[tokio::test]
 async fn a_refused_entry_is_passed_and_a_blocked_destination_keeps_all_of_them() {
     let fixture = Fixture::new().await;
     let store = acting(&fixture.store);
@@ -180,3 +178,8 @@ async fn a_refused_entry_is_passed_and_a_blocked_destination_keeps_all_of_them()
             .is_empty()
     );
 }
+
+crate::store::testing::on_both!(
+    entries_come_in_order_from_when_they_are_wanted_and_over_every_death,
+    a_refused_entry_is_passed_and_a_blocked_destination_keeps_all_of_them,
+);
