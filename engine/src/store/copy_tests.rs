@@ -70,7 +70,7 @@ async fn a_store_moves_with_its_ids_and_positions_and_only_into_an_empty_one() {
 
     let moved = home.open(fixture.clock.clone()).await;
     assert_eq!(rows(&moved).await, rows(&fixture.store).await);
-    assert_eq!(moved.key_check().await.unwrap().unwrap(), b"check");
+    assert_eq!(moved.keep_key_check(b"another").await.unwrap(), b"check");
     let objects = |store: Store| async move { store.objects(Kind::Source, None, None, 9).await.unwrap() };
     assert_eq!(objects(moved.clone()).await, objects(fixture.store.clone()).await);
     // What was pending is pending, and the feeds' numbers are the same.

@@ -45,7 +45,7 @@ async fn a_write_that_is_dropped_at_any_instant_is_no_write() {
         assert_eq!(dropped, 0, "{backend:?}");
         // What was said to be kept is there for somebody else, too.
         let reopened = fixture.reopened().await;
-        assert_eq!(reopened.store.key_check().await.unwrap().unwrap(), b"kept");
+        assert_eq!(reopened.store.keep_key_check(b"another").await.unwrap(), b"kept");
     }
 }
 
