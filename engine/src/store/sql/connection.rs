@@ -38,7 +38,16 @@ impl Pool {
         Ok(Transaction(match self {
             Self::Sqlite(pool) => Connection::Sqlite(Held::Transaction(match how {
                 Begin::Read => pool.begin().await?,
-                Begin::Durable | Begin::Soft => pool.begin_with("BEGIN IMMEDIATE").await?,
+                Begin::Durable | Begin::Soft => match pool.begin_with("BEGIN IMMEDIATE").await {
+                    // SQLite has rolled back by itself what failed, on a full disk for instance, and the driver did not
+                    // notice: only another connection can begin again.
+                    Err(sqlx::Error::InvalidSavePointStatement) => {
+                        // Its last words may fail for the same reason.
+                        let _ = pool.acquire().await?.close().await;
+                        pool.begin_with("BEGIN IMMEDIATE").await?
+                    }
+                    begun => begun?,
+                },
             })),
             Self::Postgres(pool) => {
                 let statement = match how {
