@@ -1,7 +1,5 @@
 //! What an operation changed, field by field, where Zoom's text tells it in its usual form.
 
-use std::borrow::Cow;
-
 use engine_api::detail::Detail;
 
 use super::quote;
@@ -14,12 +12,9 @@ pub(super) fn member(rest: &str, out: &mut String) {
     let Some(written) = scanner.string() else {
         return;
     };
-    let text = if scanner.is_escaped() {
-        scan::unquote(written)
-    } else {
-        written.get(1..written.len() - 1).map(Cow::Borrowed)
+    let Some(text) = scan::meant(written, scanner.is_escaped()) else {
+        return;
     };
-    let Some(text) = text else { return };
     let Some(detail) = Detail::parse(&text) else {
         return;
     };

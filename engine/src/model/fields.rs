@@ -91,15 +91,8 @@ impl Fields {
     pub(super) fn value<'a>(&self, number: usize, row: &'a str) -> Option<Cow<'a, str>> {
         let place = self.places[number]?;
         let written = row.get(place.start as usize..place.end.get() as usize)?;
-        Some(if self.escaped >> number & 1 == 1 {
-            scan::unquote(written).unwrap_or(Cow::Borrowed(written))
-        } else {
-            let inner = match written.as_bytes() {
-                [b'"', .., b'"'] => written.get(1..written.len() - 1),
-                _ => None,
-            };
-            Cow::Borrowed(inner.unwrap_or(written))
-        })
+        let escaped = self.escaped >> number & 1 == 1;
+        Some(scan::meant(written, escaped).unwrap_or(Cow::Borrowed(written)))
     }
 
     /// Appends the documented fields of a log type to what is hashed; answers the row's time.

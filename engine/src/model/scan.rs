@@ -57,11 +57,7 @@ impl<'a> Scanner<'a> {
             let name = self.string()?;
             let escaped = self.escaped;
             self.take(b':')?;
-            if escaped {
-                member(&unquote(name)?, self)?;
-            } else {
-                member(name.get(1..name.len() - 1)?, self)?;
-            }
+            member(&meant(name, escaped)?, self)?;
             if self.peek()? == b'}' {
                 return self.take(b'}');
             }
@@ -242,6 +238,11 @@ impl<'a> Scanner<'a> {
 
 /// A string as it is meant, given as it is written; `None` where it has an escape that means no letter.
 pub fn unquote(written: &str) -> Option<Cow<'_, str>> {
+    meant(written, memchr::memchr(b'\\', written.as_bytes()).is_some())
+}
+
+/// The same where it is known whether there is an escape in it ([`Scanner::is_escaped`]).
+pub fn meant(written: &str, escaped: bool) -> Option<Cow<'_, str>> {
     let (b'"', [.., b'"']) = written
         .as_bytes()
         .split_first()
@@ -250,10 +251,10 @@ pub fn unquote(written: &str) -> Option<Cow<'_, str>> {
         return None;
     };
     let inner = written.get(1..written.len() - 1)?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inner));
+    if escaped {
+        return serde_json::from_str(written).ok().map(Cow::Owned);
     }
-    serde_json::from_str(written).ok().map(Cow::Owned)
+    Some(Cow::Borrowed(inner))
 }
 
 /// Whether a text stands for itself between quotes.

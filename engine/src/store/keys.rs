@@ -13,7 +13,7 @@ use super::{
     Error, Store,
     audit::Deed,
     meta::KEY_CHECK,
-    sql::{self, Connection},
+    sql::{self, Connection, Row},
     time::count,
 };
 
@@ -118,15 +118,7 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.read())
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SealedRow {
-                    owner: row.try_get("owner")?,
-                    field: Some(row.try_get("field")?),
-                    sealed: row.try_get("sealed")?,
-                })
-            })
-            .collect()
+        rows.iter().map(sealed_row).collect()
     }
 
     /// Refresh tokens that do not begin with `header`, by source, from behind `after` on.
@@ -137,7 +129,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<SealedRow>, Error> {
         let rows = sql::query(
-            "SELECT source_id, token FROM consent WHERE substr(token, 1, 5) <> $1 AND source_id > $2
+            "SELECT source_id AS owner, CAST(NULL AS TEXT) AS field, token AS sealed FROM consent
+             WHERE substr(token, 1, 5) <> $1 AND source_id > $2
              ORDER BY source_id LIMIT $3",
         )
         .bind(header)
@@ -145,15 +138,7 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.read())
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SealedRow {
-                    owner: row.try_get("source_id")?,
-                    field: None,
-                    sealed: row.try_get("token")?,
-                })
-            })
-            .collect()
+        rows.iter().map(sealed_row).collect()
     }
 
     /// Puts the same secrets in other wrapping, each only if it is still the one that was read. What an object holds,
@@ -236,6 +221,14 @@ impl Store {
             })
             .collect()
     }
+}
+
+fn sealed_row(row: &Row) -> Result<SealedRow, Error> {
+    Ok(SealedRow {
+        owner: row.try_get("owner")?,
+        field: row.try_get("field")?,
+        sealed: row.try_get("sealed")?,
+    })
 }
 
 /// Whether a secret's master key may still seal, asked in the transaction that stores it.
