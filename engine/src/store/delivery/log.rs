@@ -62,13 +62,11 @@ impl Store {
         from: i64,
         enough: usize,
     ) -> Result<Vec<Arc<StoredSegment>>, Error> {
-        match self.shared.recent.find(&pending.feed, from) {
-            Some(segment) => Ok(vec![segment]),
-            None => {
-                let stored = self.stored_segments(pending.feed_id, from, enough).await?;
-                Ok(stored.into_iter().map(Arc::new).collect())
-            }
+        if let Some(segment) = self.shared.recent.find(&pending.feed, from) {
+            return Ok(vec![segment]);
         }
+        let stored = self.stored_segments(pending.feed_id, from, enough).await?;
+        Ok(stored.into_iter().map(Arc::new).collect())
     }
 
     /// Segments of a feed from `from` on, in order and without a gap: until they hold `enough` bytes, or as many as
