@@ -55,9 +55,17 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use engine_api::{LogType, SourceId};
+    use jiff::SignedDuration;
+    use serde_json::json;
 
     use super::*;
-    use crate::model::{Block, Prints};
+    use crate::{
+        model::{Block, Day, Event, Mark, Prints, RowHash},
+        store::{
+            Commit, Committed, NewEvents,
+            testing::{Fixture, on_both},
+        },
+    };
 
     fn feed(source: u8) -> FeedKey {
         FeedKey {
@@ -105,4 +113,65 @@ mod tests {
         }
         assert!(recent.find(&feed(1), 0).is_none() && recent.find(&feed(1), 1).is_some());
     }
+
+    /// Delivery may take a segment from memory or from the database, and must not see a difference.
+    async fn what_is_kept_is_what_the_store_holds() {
+        let fixture = Fixture::new().await;
+        let destination = fixture
+            .destination(1, json!({ "file": { "path": "a.jsonl" } }))
+            .await;
+        fixture
+            .source(2, json!({ "destination_ids": [destination] }))
+            .await;
+        let (store, now) = (&fixture.store, fixture.now());
+        let feed = store
+            .claim_feed("me", now + SignedDuration::from_mins(1))
+            .await
+            .unwrap()
+            .unwrap();
+
+        let mut events = NewEvents::default();
+        for (index, row) in ["{}", r#"{"action":"Ä"}"#, r#"{"action":"Ä"}"#]
+            .into_iter()
+            .enumerate()
+        {
+            let event = Event {
+                hash: RowHash([7; 12]),
+                day: Day::of(now),
+                occurrence: u32::try_from(index).unwrap(),
+                time: (index > 0).then_some(now),
+                collected_at: now,
+                late: index == 2,
+                labels: "sso,billing",
+                row,
+                detail_at: None,
+            };
+            events.push(&event, Mark::of(row));
+        }
+        let commit = Commit {
+            events,
+            checkpoint: &feed.checkpoint,
+            backfill: None,
+        };
+        let committed = store
+            .commit_intake((feed.id, &feed.key), feed.fence, commit)
+            .await
+            .unwrap();
+        assert_eq!(committed, Committed::Done);
+
+        let kept = store.shared.recent.find(&feed.key, 1).expect("it was kept");
+        let stored = store.stored_segments(feed.id, 1, usize::MAX).await.unwrap();
+        assert_eq!(stored.len(), 1);
+        let read = |segment: &StoredSegment| -> Vec<String> {
+            segment
+                .read()
+                .map(|event| format!("{:?}", event.unwrap()))
+                .collect()
+        };
+        assert_eq!((kept.seq, kept.events), (stored[0].seq, stored[0].events));
+        assert_eq!(read(&kept), read(&stored[0]));
+        assert_eq!(read(&kept).len(), 3);
+    }
+
+    on_both!(what_is_kept_is_what_the_store_holds);
 }
