@@ -184,6 +184,7 @@ impl Engine {
             sweep_interval: length(plan.sweep_interval),
             blocked_after: BLOCKED_AFTER,
             daily_request_budget: plan.daily_budget,
+            herd: 64,
             backfills: Arc::new(Semaphore::new(1)),
         };
         let backoff = Backoff {
