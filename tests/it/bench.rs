@@ -99,6 +99,13 @@ async fn each_measure_is_sound_at_small_sizes() {
         "10 terraform_data",
         "1 zoom_log_source",
         "zoom_log_source / terraform_data",
+        "20 feeds: memory (VmRSS)",
+        "20 feeds: time of a core",
+        "20 feeds: busiest second",
+        "20 feeds: a page of sources, 99 of 100 within",
+        "PostgreSQL, 3 engines / one",
+        "killed: until the other polls the last of its feeds",
+        "told to stop: the same",
     ] {
         assert!(ran.stdout.contains(line), "no `{line}` in:\n{}", ran.all());
     }

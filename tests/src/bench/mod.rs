@@ -5,13 +5,16 @@
 //! with it.
 
 mod cores;
+pub mod failover;
 pub mod flow;
+pub mod idle;
 mod machine;
 pub mod phantoms;
 mod pipe;
 pub mod plan;
 mod series;
 pub mod start;
+pub mod stores;
 mod table;
 mod timed;
 
