@@ -5,6 +5,7 @@
 //! with it.
 
 mod cores;
+pub mod floor;
 pub mod flow;
 mod machine;
 pub mod phantoms;
