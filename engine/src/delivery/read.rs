@@ -1,5 +1,7 @@
 //! Reads what waits in a feed's log, encoded, and never more than a batch needs.
 
+use std::sync::Arc;
+
 use engine_api::Only;
 
 use crate::{
@@ -53,7 +55,7 @@ pub(super) struct Log<'a> {
     store: &'a Store,
     wanted: Wanted<'a>,
     /// What was read last. A batch mostly ends inside a segment, and the next one goes on there.
-    read: Vec<StoredSegment>,
+    read: Vec<Arc<StoredSegment>>,
     /// The bytes that the last batch took: the next one takes about as many.
     room: usize,
 }
@@ -69,10 +71,10 @@ impl<'a> Log<'a> {
     }
 
     /// Segments from `seq` on; none at the end of the log.
-    async fn segments(&mut self, pending: &Pending, seq: i64) -> Result<&[StoredSegment], Error> {
+    async fn segments(&mut self, pending: &Pending, seq: i64) -> Result<&[Arc<StoredSegment>], Error> {
         match self.read.iter().position(|segment| segment.seq == seq) {
             Some(before) => _ = self.read.drain(..before),
-            None => self.read = self.store.segments(pending.feed_id, seq, STEP).await?,
+            None => self.read = self.store.segments(pending, seq, STEP).await?,
         }
         Ok(&self.read)
     }

@@ -160,7 +160,9 @@ impl Reader<'_> {
         };
         let store = &self.intake.store;
         crash::point("intake.before_commit").await;
-        let committed = store.commit_intake(feed.id, feed.fence, commit).await?;
+        let committed = store
+            .commit_intake((feed.id, &feed.key), feed.fence, commit)
+            .await?;
         crash::point("intake.committed").await;
         match committed {
             Committed::Done => {}

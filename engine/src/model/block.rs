@@ -1,7 +1,7 @@
 //! The form of events inside a segment.
 //!
-//! A block is `rows length (u32) | rows | heads`: all rows in front, what is short and alike behind them, so that both
-//! compress well. Times are differences from the event before, labels are numbers in a table that grows as they are
+//! Packed, a block is `rows | heads | rows length (u32)`: all rows in front, what is short and alike behind them, so that
+//! both compress well. Times are differences from the event before, labels are numbers in a table that grows as they are
 //! met. A block does not hold the rows' hashes: 16 bytes that no compression makes smaller, which the log of events
 //! keeps once, by day, in the same order ([`Prints`]).
 
@@ -37,6 +37,11 @@ impl Prints {
         self.0.push((day, bytes));
     }
 
+    /// The bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
     /// Each day with the bytes to store.
     pub fn days(&self) -> impl Iterator<Item = (Day, &[u8])> {
         self.0.iter().map(|(day, bytes)| (*day, bytes.as_slice()))
@@ -52,8 +57,7 @@ const LATE: u8 = 2;
 /// Writes a block.
 #[derive(Debug, Default)]
 pub struct BlockWriter {
-    heads: Vec<u8>,
-    rows: Vec<u8>,
+    block: Block,
     labels: Vec<Box<str>>,
     last: Last,
 }
@@ -70,14 +74,17 @@ impl BlockWriter {
     /// Begins a block of about so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
-            rows: Vec::with_capacity(bytes),
+            block: Block {
+                rows: String::with_capacity(bytes),
+                heads: Vec::new(),
+            },
             ..Self::default()
         }
     }
 
     /// Appends an event.
     pub fn push(&mut self, event: &Event<'_>) {
-        let heads = &mut self.heads;
+        let Block { rows, heads } = &mut self.block;
         heads.push(u8::from(event.time.is_some()) * HAS_TIME + u8::from(event.late) * LATE);
         write_difference(heads, i64::from(event.day.number()), &mut self.last.day);
         write_number(heads, u64::from(event.occurrence));
@@ -98,26 +105,62 @@ impl BlockWriter {
         }
         write_number(heads, event.row.len() as u64);
         write_number(heads, event.detail_at.map_or(0, |at| u64::from(at) + 1));
-        if self.rows.is_empty() {
-            // Where their length will stand, so that they need not be moved for it.
-            self.rows.extend_from_slice(&[0; LENGTH]);
-        }
-        self.rows.extend_from_slice(event.row.as_bytes());
+        rows.push_str(event.row);
     }
 
     /// The bytes that the block takes so far.
     pub fn bytes(&self) -> usize {
-        self.heads.len() + self.rows.len()
+        self.block.bytes()
     }
 
     /// The block.
-    pub fn finish(self) -> Vec<u8> {
-        let Self { heads, mut rows, .. } = self;
-        if let Some((length, rows)) = rows.split_first_chunk_mut() {
-            *length = u32::try_from(rows.len()).unwrap_or(u32::MAX).to_le_bytes();
+    pub fn finish(self) -> Block {
+        self.block
+    }
+}
+
+/// A block of events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Block {
+    rows: String,
+    heads: Vec<u8>,
+}
+
+impl Block {
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.rows.len() + self.heads.len()
+    }
+
+    /// Its bytes, one after the other.
+    pub fn pack(self) -> Vec<u8> {
+        let mut packed = self.rows.into_bytes();
+        let length = u32::try_from(packed.len()).unwrap_or(u32::MAX);
+        packed.extend_from_slice(&self.heads);
+        packed.extend_from_slice(&length.to_le_bytes());
+        packed
+    }
+
+    /// Reads [`Block::pack`]; `None` where it is not what was packed. Nothing of the rows is copied.
+    pub fn unpack(mut packed: Vec<u8>) -> Option<Self> {
+        let (rest, length) = packed.split_last_chunk::<LENGTH>()?;
+        let (length, end) = (usize::try_from(u32::from_le_bytes(*length)).ok()?, rest.len());
+        let heads = packed.get(length..end)?.to_vec();
+        packed.truncate(length);
+        let rows = String::from_utf8(packed).ok()?;
+        Some(Self { rows, heads })
+    }
+
+    /// Its events, whose hashes are in `prints`.
+    pub fn read<'a>(&'a self, prints: &'a Prints) -> BlockReader<'a> {
+        BlockReader {
+            heads: &self.heads,
+            rows: &self.rows,
+            prints: prints.days().collect(),
+            labels: Vec::new(),
+            last: Last::default(),
+            index: 0,
         }
-        rows.extend_from_slice(&heads);
-        rows
     }
 }
 
@@ -133,22 +176,6 @@ pub struct BlockReader<'a> {
 }
 
 impl<'a> BlockReader<'a> {
-    /// Reads `block`, whose events' hashes are in `prints`.
-    pub fn new(block: &'a [u8], prints: &'a Prints) -> Self {
-        let (rows, heads) = split(block)
-            .and_then(|(rows, heads)| Some((std::str::from_utf8(rows).ok()?, heads)))
-            // A single byte is no head, so the first event is refused.
-            .unwrap_or(("", &block[..block.len().min(1)]));
-        Self {
-            heads,
-            rows,
-            prints: prints.days().collect(),
-            labels: Vec::new(),
-            last: Last::default(),
-            index: 0,
-        }
-    }
-
     fn event(&mut self) -> Option<Event<'a>> {
         let (flags, rest) = self.heads.split_first()?;
         self.heads = rest;
@@ -211,12 +238,6 @@ impl<'a> Iterator for BlockReader<'a> {
     }
 }
 
-/// The rows of a block, and the heads behind them.
-fn split(block: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = block.split_first_chunk::<LENGTH>()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
-}
-
 /// One event by itself, with all that it takes to read it again.
 pub fn encode_alone(event: &Event<'_>) -> Vec<u8> {
     let mut block = BlockWriter::default();
@@ -227,7 +248,7 @@ pub fn encode_alone(event: &Event<'_>) -> Vec<u8> {
         mark,
     };
     let mut alone = Vec::from(print.to_bytes());
-    alone.extend(block.finish());
+    alone.extend(block.finish().pack());
     alone
 }
 
@@ -241,17 +262,16 @@ pub fn decode_alone<T>(alone: &[u8], with: impl FnOnce(&Event<'_>) -> T) -> Resu
     let (print, block) = alone
         .split_first_chunk::<{ Print::BYTES }>()
         .ok_or_else(|| damaged.clone())?;
+    let block = Block::unpack(block.to_vec()).ok_or_else(|| damaged.clone())?;
     // The day stands behind the flags; an event has one print, whatever its day.
-    let mut heads = split(block)
-        .and_then(|(_, heads)| heads.get(1..))
-        .unwrap_or_default();
+    let mut heads = block.heads.get(1..).unwrap_or_default();
     let day = read_difference(&mut heads, &mut 0).and_then(|day| i32::try_from(day).ok());
     let mut prints = Prints::default();
     prints.insert(
         Day::from_number(day.ok_or_else(|| damaged.clone())?),
         print.to_vec(),
     );
-    let event = BlockReader::new(block, &prints).next().ok_or(damaged)??;
+    let event = block.read(&prints).next().ok_or(damaged)??;
     Ok(with(&event))
 }
 
@@ -349,8 +369,8 @@ mod tests {
                 block.push(event);
                 prints.push(event.day, Print { hash: event.hash, mark: Mark([7; 4]) });
             }
-            let block = block.finish();
-            prop_assert_eq!(BlockReader::new(&block, &prints).collect::<Result<Vec<_>, _>>(), Ok(events));
+            let block = Block::unpack(block.finish().pack()).unwrap();
+            prop_assert_eq!(block.read(&prints).collect::<Result<Vec<_>, _>>(), Ok(events));
         }
 
         #[test]
@@ -365,8 +385,10 @@ mod tests {
         fn any_bytes_are_read_or_refused(block: Vec<u8>, day: i32, bytes: Vec<u8>) {
             let mut prints = Prints::default();
             prints.insert(Day::from_number(day), bytes);
-            BlockReader::new(&block, &prints).for_each(drop);
             let _ = decode_alone(&block, |_| ());
+            if let Some(block) = Block::unpack(block) {
+                block.read(&prints).for_each(drop);
+            }
         }
 
         #[test]
@@ -377,9 +399,10 @@ mod tests {
                 block.push(event);
                 prints.push(event.day, Print { hash: event.hash, mark: Mark([7; 4]) });
             }
-            let block = block.finish();
-            let cut = &block[..block.len().saturating_sub(cut)];
-            let read: Result<Vec<_>, _> = BlockReader::new(cut, &prints).collect();
+            let mut block = block.finish().pack();
+            block.truncate(block.len().saturating_sub(cut));
+            let Some(block) = Block::unpack(block) else { return Ok(()) };
+            let read: Result<Vec<_>, _> = block.read(&prints).collect();
             // Only empty rows can be missing without a trace; the segment's own count tells.
             prop_assert!(read.is_err() || read.is_ok_and(|read| read.len() < events.len() || events.is_empty()));
         }

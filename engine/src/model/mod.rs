@@ -15,7 +15,7 @@ pub mod progress;
 mod row;
 pub mod scan;
 
-pub use block::{BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
+pub use block::{Block, BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
 pub use budget::{Allowance, Budget, Purpose};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};

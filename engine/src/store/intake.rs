@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use super::{
     Error, Store, alarms,
     backfills::Step,
-    delivery,
+    delivery::{self, StoredSegment},
     feeds::damaged,
     segment,
     sql::{self, Connection},
     time::instant,
 };
-use crate::model::{BlockWriter, Checkpoint, Day, Event, Fence, Mark, Print, Prints};
+use crate::model::{Block, BlockWriter, Checkpoint, Day, Event, FeedKey, Fence, Mark, Print, Prints};
 
 /// The events of one commit, in the order in which they are appended.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ impl Store {
     /// Appends events and moves the checkpoint: all or nothing, and nothing when the lease was lost.
     pub async fn commit_intake(
         &self,
-        feed: i64,
+        (feed, key): (i64, &FeedKey),
         fence: Fence,
         commit: Commit<'_>,
     ) -> Result<Committed, Error> {
@@ -113,13 +113,14 @@ impl Store {
             count,
             newest,
         } = events;
-        let payload = if count == 0 {
+        let packed = if count == 0 {
             None
         } else {
-            Some(segment::compress(&block.finish())?)
+            let block = block.finish().pack();
+            Some((segment::compress(&block)?, block))
         };
         // A checkpoint that moves over nothing new may be lost with the power: the same read is made again.
-        let mut write = if payload.is_some() {
+        let mut write = if packed.is_some() {
             self.durable().await?
         } else {
             self.soft().await?
@@ -137,7 +138,7 @@ impl Store {
         .bind(fence.0)
         .bind(serde_json::to_string(checkpoint).map_err(damaged("a checkpoint"))?)
         .bind(checkpoint.watermark.as_millisecond())
-        .bind(i64::from(payload.is_some()))
+        .bind(i64::from(packed.is_some()))
         .bind(i64::from(count))
         .bind(now)
         .bind(newest.map(Timestamp::as_millisecond))
@@ -153,13 +154,21 @@ impl Store {
             write.rollback().await?;
             return Ok(Committed::Cancelled);
         }
-        if let Some(payload) = payload {
-            let segment = (feed, moved.try_get("last_seq")?);
-            append(&mut write, segment, (count, payload), &prints, now).await?;
-            delivery::wake_lanes(&mut write, feed, instant(now)?).await?;
-            alarms::wake(&mut write, feed, false, instant(now)?).await?;
-        }
+        let Some((payload, block)) = packed else {
+            write.commit().await?;
+            return Ok(Committed::Done);
+        };
+        let seq = moved.try_get("last_seq")?;
+        append(&mut write, (feed, seq), (count, payload), &prints, now).await?;
+        delivery::wake_lanes(&mut write, feed, instant(now)?).await?;
+        alarms::wake(&mut write, feed, false, instant(now)?).await?;
         write.commit().await?;
+        // Not before: what is delivered from memory is on disk (law L3).
+        if let Some(block) = Block::unpack(block) {
+            self.shared
+                .recent
+                .keep(key, StoredSegment::new(seq, count, block, prints));
+        }
         Ok(Committed::Done)
     }
 }

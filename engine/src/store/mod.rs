@@ -32,6 +32,7 @@ mod meta;
 pub mod notices;
 mod open;
 mod postgres;
+mod recent;
 mod retention;
 pub mod samples;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 use self::{
     engines::Homes,
+    recent::Recent,
     sql::{Begin, Pool, Transaction, Turn},
 };
 pub use self::{
@@ -77,6 +79,8 @@ struct Shared {
     clock: Clock,
     /// What is at home here, where several engines share the store.
     homes: Homes,
+    /// What was appended here last.
+    recent: Recent,
 }
 
 impl Store {

@@ -14,6 +14,7 @@ use super::{
     Error, Shared, Store,
     engines::Homes,
     postgres,
+    recent::Recent,
     sql::{self, Pool},
 };
 use crate::{clock::Clock, database::Database};
@@ -48,6 +49,7 @@ impl Store {
                 read: pool,
                 clock,
                 homes: Homes::default(),
+                recent: Recent::default(),
             }),
         }
     }
@@ -111,6 +113,7 @@ impl Store {
                 read: Pool::Sqlite(read),
                 clock,
                 homes: Homes::default(),
+                recent: Recent::default(),
             }),
         })
     }

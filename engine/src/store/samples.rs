@@ -59,7 +59,7 @@ impl Store {
         for (feed_id, log_type, seq, _) in newest.into_iter().rev() {
             let log_type = word(&log_type, LogType::from_word)?;
             // Retention may have dropped it since.
-            let Some(segment) = self.segments(feed_id, seq, 1).await?.into_iter().next() else {
+            let Some(segment) = self.stored_segments(feed_id, seq, 1).await?.into_iter().next() else {
                 continue;
             };
             for event in segment.read() {

@@ -127,6 +127,13 @@ async fn take(measure: Measure, options: &Options) -> Table {
             plan::measure(plan::Options { resources, pairs }).await
         }
         Measure::D => phantoms::measure(options.lists),
-        Measure::E => flow::measure(flow::Options::month(options.month_rows)).await,
+        Measure::E => {
+            let Options {
+                month_rows,
+                repetitions,
+                ..
+            } = *options;
+            flow::measure(flow::Options::month(month_rows, repetitions)).await
+        }
     }
 }

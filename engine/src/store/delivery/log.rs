@@ -1,9 +1,12 @@
 //! Reading the log of events for delivery.
 
+use std::sync::Arc;
+
 use futures_util::TryStreamExt as _;
 
+use super::Pending;
 use crate::{
-    model::{BlockReader, Day, Prints},
+    model::{Block, BlockReader, Day, Prints},
     store::{
         Error, Store,
         segment::{MAX_BLOCK, decompress},
@@ -16,31 +19,63 @@ const AT_ONCE: i64 = 64;
 const PACKED: i64 = 128 << 10;
 
 /// A segment of a feed's log.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct StoredSegment {
     /// Its number.
     pub seq: i64,
     /// How many events it holds.
     pub events: u32,
-    block: Vec<u8>,
+    block: Block,
     prints: Prints,
 }
 
 impl StoredSegment {
+    pub(in crate::store) fn new(seq: i64, events: u32, block: Block, prints: Prints) -> Self {
+        Self {
+            seq,
+            events,
+            block,
+            prints,
+        }
+    }
+
+    /// The bytes that it takes in memory, nearly.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        self.block.bytes() + self.prints.bytes()
+    }
+
     /// Its events.
     pub fn read(&self) -> BlockReader<'_> {
-        BlockReader::new(&self.block, &self.prints)
+        self.block.read(&self.prints)
     }
 }
 
 impl Store {
+    /// What [`Store::stored_segments`] reads, and without asking the database where it was appended here just now.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn segments(
+        &self,
+        pending: &Pending,
+        from: i64,
+        enough: usize,
+    ) -> Result<Vec<Arc<StoredSegment>>, Error> {
+        if let Some(segment) = self.shared.recent.find(&pending.feed, from) {
+            return Ok(vec![segment]);
+        }
+        let stored = self.stored_segments(pending.feed_id, from, enough).await?;
+        Ok(stored.into_iter().map(Arc::new).collect())
+    }
+
     /// Segments of a feed from `from` on, in order and without a gap: until they hold `enough` bytes, or as many as
     /// are read at once; none at the end of the log.
     ///
     /// # Errors
     ///
     /// [`Error::Damaged`] where a segment that should be there is not, or cannot be read.
-    pub async fn segments(
+    pub async fn stored_segments(
         &self,
         feed_id: i64,
         from: i64,
@@ -69,15 +104,12 @@ impl Store {
                     "segment {next} of feed {feed_id} is not there, and was not delivered"
                 )));
             }
-            let block = decompress(&payload, MAX_BLOCK)?;
-            bytes += block.len();
+            let block = Block::unpack(decompress(&payload, MAX_BLOCK)?).ok_or_else(|| {
+                Error::Damaged(format!("segment {seq} of feed {feed_id} is no block of events"))
+            })?;
+            bytes += block.bytes();
             next = seq + 1;
-            segments.push(StoredSegment {
-                seq,
-                events,
-                block,
-                prints: Prints::default(),
-            });
+            segments.push(StoredSegment::new(seq, events, block, Prints::default()));
         }
         drop(rows);
         drop(read);
