@@ -47,7 +47,7 @@ impl Bench {
 /// Starts the benchmarks, with a folder of their own for all that is temporary.
 fn bench(temporary: &TempDir, arguments: &[&str]) -> Bench {
     // It would build them itself, and the time for that is not its own.
-    for binary in [Binary::Engine, Binary::Provider, Binary::Simulator] {
+    for binary in [Binary::Engine, Binary::Provider, Binary::Simulator, Binary::Floor] {
         binary.path();
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
@@ -96,9 +96,14 @@ async fn each_measure_is_sound_at_small_sizes() {
         "provider / echo",
         "memory after the handshake",
         "10 zoom_log_source",
+        "10 floor_source",
+        "10 floor_data",
         "10 terraform_data",
-        "1 zoom_log_source",
         "zoom_log_source / terraform_data",
+        "zoom_log_source / floor_source",
+        "1 zoom_log_source",
+        "a launch for zoom_log_source",
+        "1 zoom_log_source less 3 launches / terraform_data",
         "20 feeds: memory (VmRSS)",
         "20 feeds: time of a core",
         "20 feeds: busiest second",

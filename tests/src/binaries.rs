@@ -13,6 +13,8 @@ pub enum Binary {
     Engine,
     Provider,
     Simulator,
+    /// The provider that does nothing, for benchmarks.
+    Floor,
 }
 
 impl Binary {
@@ -21,6 +23,7 @@ impl Binary {
             Self::Engine => "zoom-log-engine",
             Self::Provider => "terraform-provider-zoom",
             Self::Simulator => "zoom-sim",
+            Self::Floor => "terraform-provider-floor",
         }
     }
 
@@ -28,7 +31,7 @@ impl Binary {
         match self {
             Self::Engine => "zoom-log-engine",
             Self::Provider => "terraform-provider-zoom",
-            Self::Simulator => "e2e",
+            Self::Simulator | Self::Floor => "e2e",
         }
     }
 
@@ -38,6 +41,7 @@ impl Binary {
             Self::Engine => &["engine"],
             Self::Provider => &["provider", "engine/api"],
             Self::Simulator => &["tests/src"],
+            Self::Floor => &["tests/src", "provider", "engine/api"],
         }
     }
 
@@ -106,6 +110,12 @@ impl Binary {
             // engine die where they say.
             cargo.arg("--workspace");
         }
+        // What cargo says of the running test would look like a change to build scripts, and half of all be built anew.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
+                cargo.env_remove(name);
+            }
+        }
         if let Some(target) = directory.parent() {
             cargo.env("CARGO_TARGET_DIR", target);
         }
@@ -141,11 +151,15 @@ pub fn workspace() -> PathBuf {
         .to_owned()
 }
 
-/// Returns when the newest Rust source, manifest or migration in a folder was changed.
+/// Returns when the newest Rust source, manifest or migration in a folder was changed; tests in it are no part of a binary.
 fn newest(folder: &Path) -> Option<SystemTime> {
+    let is_test = |path: &Path| {
+        let inside = path.strip_prefix(folder).unwrap_or(path);
+        inside.components().any(|part| part.as_os_str() == "tests")
+    };
     files(folder)
         .into_iter()
-        .filter(|path| is_source(path))
+        .filter(|path| is_source(path) && !is_test(path))
         .filter_map(|path| path.metadata().ok()?.modified().ok())
         .max()
 }

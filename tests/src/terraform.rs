@@ -69,14 +69,24 @@ impl Terraform {
     ///
     /// When no `terraform` is installed, or the provider cannot be built.
     pub fn new(engine_url: &str, token: &str) -> Self {
-        let provider = Binary::Provider.path();
+        Self::with_provider(Binary::Provider, engine_url, token)
+    }
+
+    /// Prepares the same with another provider of this workspace, `zoom-log/` and what its binary's name ends in.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    pub fn with_provider(binary: Binary, engine_url: &str, token: &str) -> Self {
+        let provider = binary.path();
+        let name = binary.name().trim_start_matches("terraform-provider-");
         let overrides = provider.parent().expect("a folder around the provider");
         let directory = tempfile::Builder::new()
             .prefix("ztf-")
             .tempdir()
             .expect("a temporary directory");
         let configuration = format!(
-            "provider_installation {{\n  dev_overrides {{\n    \"zoom-log/zoom\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+            "provider_installation {{\n  dev_overrides {{\n    \"zoom-log/{name}\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
             overrides.display()
         );
         let rc = directory.path().join("terraform.rc");

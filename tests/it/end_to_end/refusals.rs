@@ -2,7 +2,7 @@
 
 use e2e::{
     receiver::Receiver,
-    sim::{Behaviour, Permissions, Plan, ScopeRefusal},
+    sim::{App, Behaviour, Permissions, Plan, ScopeRefusal},
     terraform::{Feature, Terraform, lacks},
 };
 use serde_json::{Value, json};
@@ -210,7 +210,11 @@ async fn a_spec_that_breaks_a_rule_fails_before_anything_is_made() {
 #[tokio::test]
 async fn without_a_check_a_source_is_taken_and_its_status_says_what_is_wrong() {
     let mut refused = Refused::new().await;
-    refused.terraform.variable("zoom_client_secret", "not-the-secret");
+    let secret = |secret: &str| {
+        let secret = secret.to_owned();
+        move |app: &mut App| app.client_secret = secret
+    };
+    refused.stage.sim.change_app(CLIENT, secret("another-secret"));
     refused.hcl.set("verify", "false");
     refused.terraform.write("main.tf", &refused.hcl.text());
     refused.terraform.apply().await;
@@ -228,10 +232,7 @@ async fn without_a_check_a_source_is_taken_and_its_status_says_what_is_wrong() {
 
     let check = refused.stage.engine.client().check_source(id).await.unwrap();
     assert!(!check.ok);
-    refused
-        .stage
-        .sim
-        .change_app(CLIENT, |app| app.client_secret = "not-the-secret".into());
+    refused.stage.sim.change_app(CLIENT, secret(super::SECRET));
     assert!(refused.stage.engine.client().check_source(id).await.unwrap().ok);
 }
 

@@ -1,6 +1,11 @@
 //! What is released can be installed, and the pipelines of the examples run on it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use e2e::{
     binaries::{Binary, workspace},
@@ -12,6 +17,9 @@ use serde_json::json;
 use super::{CLIENT, LATE, SECRET, Stage};
 
 const VERSION: &str = "9.8.7";
+
+/// Who signs.
+const SIGNER: &str = "release@example.com";
 
 const CONFIGURATION: &str = r#"terraform {
   required_providers {
@@ -68,6 +76,54 @@ fn platform() -> String {
     format!("{os}_{arch}")
 }
 
+/// Keys to sign with, in a folder of their own. Its agent ends when this is dropped.
+struct Keys(PathBuf);
+
+impl Keys {
+    fn empty(folder: PathBuf) -> Self {
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        Self(folder)
+    }
+
+    /// Makes one key.
+    fn make(folder: PathBuf) -> Self {
+        let keys = Self::empty(folder);
+        must(keys.gpg().args([
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            SIGNER,
+            "rsa2048",
+            "sign",
+            "1d",
+        ]));
+        keys
+    }
+
+    fn gpg(&self) -> Command {
+        let mut gpg = Command::new("gpg");
+        gpg.env("GNUPGHOME", &self.0).arg("--batch");
+        gpg
+    }
+
+    /// Holds that a file's signature, which lies beside it, is good.
+    fn verify(&self, file: &Path) {
+        let mut signature = file.as_os_str().to_owned();
+        signature.push(".sig");
+        must(self.gpg().arg("--verify").arg(signature).arg(file));
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf")
+            .env("GNUPGHOME", &self.0)
+            .args(["--kill", "gpg-agent"])
+            .status();
+    }
+}
+
 /// Packs the provider that was just built, without its debug information, which nobody releases.
 fn package(out: &Path) -> Command {
     fs::create_dir_all(out).unwrap();
@@ -78,6 +134,8 @@ fn package(out: &Path) -> Command {
             .arg(&stripped)
             .arg(Binary::Provider.path()),
     );
+    // As the artifacts of a pipeline come.
+    fs::set_permissions(&stripped, fs::Permissions::from_mode(0o644)).unwrap();
     let mut command = Command::new(workspace().join(".ci/package"));
     command
         .arg(VERSION)
@@ -107,27 +165,12 @@ fn installing(stage: &Stage, out: &Path) -> Terraform {
 #[tokio::test]
 async fn what_is_packed_is_signed_summed_and_installed() {
     let folder = tempfile::tempdir().unwrap();
-    let (out, keys) = (folder.path().join("dist"), folder.path().join("keys"));
-    fs::create_dir(&keys).unwrap();
-    must(Command::new("chmod").arg("700").arg(&keys));
-    let gpg = || {
-        let mut gpg = Command::new("gpg");
-        gpg.env("GNUPGHOME", &keys).arg("--batch");
-        gpg
-    };
-    must(gpg().args([
-        "--passphrase",
-        "",
-        "--quick-generate-key",
-        "release@example.com",
-        "rsa2048",
-        "sign",
-        "1d",
-    ]));
+    let out = folder.path().join("dist");
+    let keys = Keys::make(folder.path().join("keys"));
     let listed = must(
         package(&out)
-            .env("GNUPGHOME", &keys)
-            .env("GPG_FINGERPRINT", "release@example.com"),
+            .env("GNUPGHOME", &keys.0)
+            .env("GPG_FINGERPRINT", SIGNER),
     );
     let name = |rest: &str| format!("terraform-provider-zoom_{VERSION}_{rest}");
     let zip = name(&format!("{}.zip", platform()));
@@ -143,12 +186,7 @@ async fn what_is_packed_is_signed_summed_and_installed() {
             "{file} is not in {listed}"
         );
     }
-    must(
-        gpg()
-            .arg("--verify")
-            .arg(out.join(&expected[1]))
-            .arg(out.join(&expected[0])),
-    );
+    keys.verify(&out.join(&expected[0]));
     must(Command::new("sh").arg("-c").arg(format!(
         "cd '{}' && sha256sum -c '{}'",
         out.display(),
@@ -167,12 +205,6 @@ async fn what_is_packed_is_signed_summed_and_installed() {
         !out.join(&expected[1]).exists(),
         "an old signature is of another file"
     );
-    must(
-        Command::new("gpgconf")
-            .env("GNUPGHOME", &keys)
-            .args(["--kill", "gpg-agent"]),
-    );
-
     let stage = Stage::set().await;
     let terraform = installing(&stage, &out);
     terraform.must(&["init", "-no-color"]).await;
@@ -182,9 +214,9 @@ async fn what_is_packed_is_signed_summed_and_installed() {
     terraform.assert_settled().await;
 }
 
-/// Returns the shell steps of a pipeline: what stands in blocks of several lines.
+/// Returns the shell steps of a pipeline in the repository: what stands in blocks of several lines.
 fn steps(file: &str) -> Vec<String> {
-    let text = fs::read_to_string(workspace().join("examples/ci").join(file)).unwrap();
+    let text = fs::read_to_string(workspace().join(file)).unwrap();
     let mut lines = text.lines().peekable();
     let mut steps = Vec::new();
     while let Some(line) = lines.next() {
@@ -234,10 +266,12 @@ async fn the_pipelines_of_the_examples_plan_apply_and_find_drift() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("dist");
     must(&mut package(&out));
-    for file in ["github-actions.yml", "gitlab-ci.yml"] {
+    for file in ["examples/ci/github-actions.yml", "examples/ci/gitlab-ci.yml"] {
         let steps = steps(file);
         let stage = Stage::set().await;
         let terraform = installing(&stage, &out);
+        // An older version says the configuration in other words, and a step looks at its form.
+        terraform.must(&["fmt", "-no-color"]).await;
         let good = async |words: &str| {
             let (code, text) = run(&terraform, step(&steps, words)).await;
             assert_eq!(code, Some(0), "{file}: `{words}`: {text}");
@@ -279,4 +313,85 @@ async fn the_pipelines_of_the_examples_plan_apply_and_find_drift() {
         assert_eq!(run(&terraform, drift).await.0, Some(1), "{file}");
         assert!(!text.contains(SECRET), "{text}");
     }
+}
+
+#[test]
+fn the_release_workflow_publishes_what_its_builds_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (checkout, bin) = (folder.path().join("checkout"), folder.path().join("bin"));
+    let write = |path: PathBuf, text: &str| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // What the steps use of the repository.
+    for file in [
+        ".ci/package",
+        "Cargo.toml",
+        "provider/terraform-registry-manifest.json",
+    ] {
+        fs::create_dir_all(checkout.join(file).parent().unwrap()).unwrap();
+        fs::copy(workspace().join(file), checkout.join(file)).unwrap();
+    }
+    for target in ["linux_amd64", "darwin_arm64"] {
+        let binary = format!("binaries/{target}/terraform-provider-zoom");
+        write(checkout.join(binary), target);
+    }
+    write(bin.join("gh"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+    fs::set_permissions(bin.join("gh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let keys = Keys::make(folder.path().join("keys"));
+    let key = must(keys.gpg().args([
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+        "--armor",
+        "--export-secret-keys",
+    ]));
+    let runner = Keys::empty(folder.path().join("runner"));
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+
+    let steps = steps(".github/workflows/release.yml");
+    let run = |words: &str, tag: &str| {
+        let output = Command::new("bash")
+            .args(["-eo", "pipefail", "-c", step(&steps, words)])
+            .current_dir(&checkout)
+            .env_clear()
+            .env("PATH", &path)
+            .env("GNUPGHOME", &runner.0)
+            .env("GITHUB_REF_NAME", tag)
+            .env("GPG_PRIVATE_KEY", &key)
+            .env("GPG_FINGERPRINT", SIGNER)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.success(), text.concat())
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let tag = format!("v{version}");
+    assert_eq!(run("The tag is", &tag), (true, String::new()));
+    let (passed, said) = run("The tag is", "v0.0.0");
+    assert!(!passed && said.contains(version), "{said}");
+    let (passed, said) = run(".ci/package", &tag);
+    assert!(passed, "{said}");
+    let (passed, said) = run("gh release create", &tag);
+    assert!(passed, "{said}");
+    let published: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("dist/terraform-provider-zoom_"))
+        .collect();
+    let expected = [
+        "SHA256SUMS",
+        "SHA256SUMS.sig",
+        "darwin_arm64.zip",
+        "linux_amd64.zip",
+        "manifest.json",
+    ];
+    assert_eq!(
+        published,
+        expected.map(|rest| format!("{version}_{rest}")),
+        "{said}"
+    );
+    let sums = checkout.join(format!("dist/terraform-provider-zoom_{version}_SHA256SUMS"));
+    runner.verify(&sums);
+    assert_eq!(fs::read_to_string(sums).unwrap().lines().count(), 3);
 }

@@ -6,6 +6,7 @@
 
 mod cores;
 pub mod failover;
+pub mod floor;
 pub mod flow;
 pub mod idle;
 mod machine;

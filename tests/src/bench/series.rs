@@ -43,6 +43,32 @@ impl Series {
         )
     }
 
+    /// Returns by how much each value of this series exceeds its counterpart in another, of the same run.
+    ///
+    /// # Panics
+    ///
+    /// When they are not of one length.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        assert_eq!(self.0.len(), other.0.len(), "series of one run");
+        self.0
+            .iter()
+            .zip(&other.0)
+            .map(|(own, other)| own - other)
+            .collect()
+    }
+
+    /// Returns each value as often as `factor` says.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        self.0.iter().map(|value| value * factor).collect()
+    }
+
+    /// Returns the values.
+    pub fn iter(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().copied()
+    }
+
     /// Returns the middle value; of an even number, the mean of the middle two.
     pub fn median(&self) -> f64 {
         let sorted = self.sorted();
@@ -120,5 +146,7 @@ mod tests {
         let own: Series = [2.0, 9.0].into_iter().collect();
         let other: Series = [1.0, 3.0].into_iter().collect();
         assert_eq!(own.over(&other), [2.0, 3.0].into_iter().collect());
+        assert_eq!(own.minus(&other), [1.0, 6.0].into_iter().collect());
+        assert_eq!(own.times(0.5), [1.0, 4.5].into_iter().collect());
     }
 }
