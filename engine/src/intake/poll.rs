@@ -31,8 +31,8 @@ const BACKOFF: Backoff = Backoff {
 /// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
 const BLOCKED_BEAT: Duration = Duration::from_mins(5);
 
-/// How often a feed is tried to be given back to a store that failed.
-const GIVE_UP_TRIES: u32 = 5;
+/// So often the pause doubles before a feed is tried again to be given back to a store that failed.
+const MOST_DOUBLINGS: u32 = 3;
 
 /// What tells a feed's turn from those of others.
 fn dice(feed: &ClaimedFeed) -> u32 {
@@ -163,7 +163,9 @@ impl Intake {
         let (now, interval) = (self.clock.now(), feed.spec.poll_interval.get());
         let missed = later(feed.due_at, interval) < now;
         // The turn after a poll comes within five quarters of the interval; one that was waited for comes later.
-        let follows = feed.last_poll_at.is_some_and(|last| feed.due_at <= later(last, interval * 3 / 2));
+        let follows = feed
+            .last_poll_at
+            .is_some_and(|last| feed.due_at <= later(last, interval * 3 / 2));
         if !missed || !follows {
             return false;
         }
@@ -178,18 +180,18 @@ impl Intake {
             .is_ok()
     }
 
-    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease; after some tries it
-    /// is left to that.
+    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease.
     async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
-        for tries in 0..GIVE_UP_TRIES {
-            let pause = STORE_PAUSE * 2_u32.pow(tries);
+        let mut tries = 0;
+        loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.clock.sleep(pause) => {}
+                () = self.clock.sleep(STORE_PAUSE * 2_u32.pow(tries)) => {}
             }
             if self.store.hand_back_feed(feed.id, feed.fence, None).await.is_ok() {
                 return;
             }
+            tries = (tries + 1).min(MOST_DOUBLINGS);
         }
     }
 
