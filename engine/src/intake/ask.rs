@@ -19,6 +19,10 @@ const TRIES: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// A claim that was made or renewed less than this ago is not renewed.
 const RENEW_AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// What an answer may still take when the engine is told to stop: most take less, and others are to have the feed within
+/// a second.
+const LAST_MOMENT: Duration = Duration::from_millis(400);
+
 /// Asks Zoom on behalf of one poll.
 pub(super) struct Asker<'a> {
     pub(super) intake: &'a Intake,
@@ -56,7 +60,12 @@ impl Asker<'_> {
             }
             self.renew(feed).await?;
             self.purse.take(purpose).await?;
-            let error = match self.intake.zoom.page(self.credential, request).await {
+            let asked = self.intake.zoom.page(self.credential, request);
+            let answer = tokio::select! {
+                answer = asked => answer,
+                () = self.last_moment() => return Err(Stopped::Stopping),
+            };
+            let error = match answer {
                 Ok(page) => {
                     self.purse.told(page.remaining_today);
                     return Ok(page);
@@ -87,6 +96,12 @@ impl Asker<'_> {
                 () = clock.sleep(wait) => {}
             }
         }
+    }
+
+    /// Ends a moment after the engine was told to stop: who waits for Zoom any longer keeps the feed from the others.
+    async fn last_moment(&self) {
+        self.stop.cancelled().await;
+        self.intake.clock.sleep(LAST_MOMENT).await;
     }
 
     /// Keeps the claim well ahead of its end, without a write for each page.
