@@ -343,6 +343,7 @@ fn workers(
         sweep_interval: config.zoom.sweep_interval,
         blocked_after: config.store.replay_retention.max(SHORTEST_BLOCK),
         daily_request_budget: config.zoom.daily_request_budget.into(),
+        herd: u32::try_from(config.zoom.max_parallel_polls * 2).unwrap_or(u32::MAX),
         backfills: Arc::new(Semaphore::new((config.zoom.max_parallel_polls / 2).max(1))),
     };
     let delivery = DeliveryWorker::new(

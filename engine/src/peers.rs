@@ -28,6 +28,8 @@ const BEATS: u32 = 10;
 const GATHER: Duration = Duration::from_millis(20);
 /// The pause after the store could not be listened to.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Who hears nothing for so long listens anew: a network that lost the connection without a word says nothing either.
+const SILENCE: Duration = Duration::from_mins(2);
 /// An answer that took longer tells nothing about the time.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -120,26 +122,27 @@ impl Peers {
     /// Wakes whom the others say, until `stop` is cancelled.
     pub async fn listen(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let failed = tokio::select! {
-                failed = self.hear() => failed,
+            let heard = tokio::select! {
+                heard = self.hear() => heard,
                 () = stop.cancelled() => return,
             };
-            debug!(error = failed.chain(), "the other engines are not heard");
-            self.clock.sleep(PAUSE).await;
+            if let Err(error) = heard {
+                debug!(error = error.chain(), "the other engines are not heard");
+                self.clock.sleep(PAUSE).await;
+            }
         }
     }
 
-    async fn hear(&self) -> Error {
-        let mut ears = match self.store.listen().await {
-            Ok(ears) => ears,
-            Err(error) => return error,
+    /// Listens until nothing was heard for long.
+    async fn hear(&self) -> Result<(), Error> {
+        let Ok(ears) = self.clock.timeout(SILENCE, self.store.listen()).await else {
+            return Ok(());
         };
-        loop {
-            match ears.hear().await {
-                Ok(text) => self.heard(&text).await,
-                Err(error) => return error,
-            }
+        let mut ears = ears?;
+        while let Ok(text) = self.clock.timeout(SILENCE, ears.hear()).await {
+            self.heard(&text?).await;
         }
+        Ok(())
     }
 
     async fn heard(&self, text: &str) {

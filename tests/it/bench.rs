@@ -104,6 +104,13 @@ async fn each_measure_is_sound_at_small_sizes() {
         "1 zoom_log_source",
         "a launch for zoom_log_source",
         "1 zoom_log_source less 3 launches / terraform_data",
+        "20 feeds: memory (VmRSS)",
+        "20 feeds: time of a core",
+        "20 feeds: busiest second",
+        "20 feeds: a page of sources, 99 of 100 within",
+        "PostgreSQL, 3 engines / one",
+        "killed: until the other polls the last of its feeds",
+        "told to stop: the same",
     ] {
         assert!(ran.stdout.contains(line), "no `{line}` in:\n{}", ran.all());
     }

@@ -11,6 +11,10 @@ const SEEDS: u64 = 24;
 /// Seeds that die where none of those does.
 const RARE: [u64; 2] = [26, 51];
 
+/// Seeds with one engine and with three, all of which die.
+const ALONE: u64 = 13;
+const SHARED: u64 = 26;
+
 /// Points that only the real process passes: they stand on threads that a simulation does not see.
 const REAL_ONLY: [&str; 1] = ["file.half_written"];
 /// Points of a command beside the engine, which dies at each of them in a test of its own.
@@ -45,6 +49,10 @@ async fn the_laws_hold_under_a_fixed_set_of_seeds_that_passes_every_crash_point(
         total.rows > 1_000 && total.lives > SEEDS && total.notices > 0,
         "{total:?}"
     );
+    // Several engines over one store, and those that were paused found their feeds taken over.
+    let several: Vec<u64> = totals.iter().map(|total| total.shared).collect();
+    assert!(several[0] > SEEDS / 3 && several[0] < SEEDS, "{several:?}");
+    assert!(total.pauses > 10 && total.fenced > 10, "{total:?}");
     let real_only = BTreeSet::from(REAL_ONLY);
     let all = totals.iter().flat_map(|total| &total.died_at);
     let died: BTreeSet<&str> = all.chain(&real_only).copied().collect();
@@ -60,16 +68,31 @@ async fn the_laws_hold_under_a_fixed_set_of_seeds_that_passes_every_crash_point(
 
 #[tokio::test]
 async fn a_seed_does_the_same_each_time() {
-    // One with crashes, faults and several copies of the workers.
-    let digests = apart(|template| {
-        [26, 26].map(|seed| match run(seed, template, false) {
-            Ok(outcome) => (outcome.digest, outcome.lives, outcome.rows),
-            Err(failure) => panic!("{failure:?}"),
+    // Both with crashes, faults and several copies of the workers; the second with several engines.
+    for (seed, engines) in [(ALONE, 1), (SHARED, 3)] {
+        let outcomes = apart(move |template| {
+            [seed, seed].map(|seed| match run(seed, template, false) {
+                Ok(outcome) => outcome,
+                Err(failure) => panic!("{failure:?}"),
+            })
         })
-    })
-    .await;
-    assert_eq!(digests[0], digests[1]);
-    assert!(digests[0].1 > 2, "the engine died in that seed: {digests:?}");
+        .await;
+        let [one, two] = outcomes.map(|outcome| (outcome.digest, outcome.lives, outcome.rows, outcome.engines));
+        assert_eq!(one, two);
+        assert_eq!(one.3, engines);
+        assert!(one.1 > 4, "engines died in that seed: {one:?}");
+    }
+}
+
+#[tokio::test]
+async fn three_engines_ask_no_more_than_one_would_and_lose_nothing_though_they_are_paused() {
+    let day = Scenario::quiet(2).day(1);
+    let outcome = played(|| Scenario::quiet(2).busy(300).engines(3, 2.0)).await;
+    assert!(outcome.rows > 1_000 && outcome.pauses > 20, "{outcome:?}");
+    assert!(outcome.fenced > 0, "{outcome:?}");
+    for (report, requests) in outcome.requests_on(day) {
+        assert!((1_200..2_500).contains(&requests), "{report:?}: {requests}");
+    }
 }
 
 async fn played(scenario: impl FnOnce() -> Scenario + Send + 'static) -> Outcome {

@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut or stalled: what lies between an engine and its database.
+//! A TCP proxy that can be cut, stalled or made to swallow: what lies between an engine and its database.
 
 use std::{io, net::SocketAddr};
 
@@ -21,6 +21,8 @@ pub enum Mode {
     Stall,
     /// Connections are closed, and new ones at once.
     Cut,
+    /// It is lost, and so is all that comes later on the same connection: nobody is told.
+    Swallow,
 }
 
 /// A running proxy; dropped, it cuts every connection and frees the port.
@@ -93,6 +95,7 @@ async fn pump(
     mut modes: watch::Receiver<Mode>,
 ) -> io::Result<()> {
     let mut cuts = modes.clone();
+    let mut lost = false;
     let mut bytes = vec![0; 16 << 10];
     loop {
         let read = tokio::select! {
@@ -100,9 +103,13 @@ async fn pump(
             _ = cuts.wait_for(|mode| *mode == Mode::Cut) => return Ok(()),
         };
         let mode = modes.wait_for(|mode| *mode != Mode::Stall).await;
-        if read == 0 || mode.is_ok_and(|mode| *mode == Mode::Cut) {
+        let mode = mode.map_or(Mode::Cut, |mode| *mode);
+        if read == 0 || mode == Mode::Cut {
             return Ok(());
         }
-        to.write_all(&bytes[..read]).await?;
+        lost |= mode == Mode::Swallow;
+        if !lost {
+            to.write_all(&bytes[..read]).await?;
+        }
     }
 }

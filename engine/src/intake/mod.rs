@@ -84,6 +84,8 @@ pub struct Intake {
     pub blocked_after: Duration,
     /// Requests a day and Zoom account.
     pub daily_request_budget: u64,
+    /// So many feeds that have all missed their turn are spread over their intervals again.
+    pub herd: u32,
     /// How many feeds may read older days at the same time; fewer than there are workers, so that new events never
     /// wait for old ones.
     pub backfills: Arc<Semaphore>,
@@ -126,7 +128,9 @@ impl Worker for Intake {
         if let Some(feed) = claimed {
             turn.pass();
             crash::point("intake.claimed").await;
-            self.poll(feed, stop).await;
+            if !self.waits_its_turn(&feed).await {
+                self.poll(feed, stop).await;
+            }
             return Next::Again;
         }
         match self.store.next_feed_due().await {

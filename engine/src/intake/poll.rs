@@ -34,6 +34,11 @@ const BLOCKED_BEAT: Duration = Duration::from_mins(5);
 /// How often a feed is tried to be given back to a store that failed.
 const GIVE_UP_TRIES: u32 = 5;
 
+/// What tells a feed's turn from those of others.
+fn dice(feed: &ClaimedFeed) -> u32 {
+    chance(&[feed.key.to_string().as_bytes()])
+}
+
 /// How a poll ended that was not stopped.
 enum Came {
     /// Its reads are done; the next one is due after `pause`.
@@ -78,8 +83,12 @@ impl Intake {
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
             Ok(Came::Through { pause }) => {
-                let due = later(began, pause).max(now);
-                (PollOutcome::Succeeded, PollEnd::Succeeded, due)
+                let due = if pause == interval {
+                    plan::next_poll(began, interval, dice(&feed))
+                } else {
+                    later(began, pause)
+                };
+                (PollOutcome::Succeeded, PollEnd::Succeeded, due.max(now))
             }
             Ok(Came::ToWait { until }) | Err(Stopped::Budget { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
@@ -103,7 +112,7 @@ impl Intake {
             }
             Err(Stopped::Stopping) => {
                 // Neither a success nor a failure: whoever polls next begins where this poll broke off.
-                if let Err(error) = self.store.hand_back_feed(feed.id, feed.fence).await {
+                if let Err(error) = self.store.hand_back_feed(feed.id, feed.fence, None).await {
                     warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back");
                 }
                 return;
@@ -148,6 +157,27 @@ impl Intake {
         }
     }
 
+    /// Whether a feed is to wait for its own turn instead of being polled now: it has missed one, and so have many others,
+    /// because nobody polled for a while. Polled all at once they would come back all at once, too. None waits twice.
+    pub(super) async fn waits_its_turn(&self, feed: &ClaimedFeed) -> bool {
+        let (now, interval) = (self.clock.now(), feed.spec.poll_interval.get());
+        let missed = later(feed.due_at, interval) < now;
+        // The turn after a poll comes within five quarters of the interval; one that was waited for comes later.
+        let follows = feed.last_poll_at.is_some_and(|last| feed.due_at <= later(last, interval * 3 / 2));
+        if !missed || !follows {
+            return false;
+        }
+        // Where that cannot be told or noted, it is polled.
+        if !self.store.are_waiting(now, self.herd).await.unwrap_or_default() {
+            return false;
+        }
+        let due = plan::next_poll(now, interval, dice(feed));
+        self.store
+            .hand_back_feed(feed.id, feed.fence, Some(due))
+            .await
+            .is_ok()
+    }
+
     /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease; after some tries it
     /// is left to that.
     async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
@@ -157,7 +187,7 @@ impl Intake {
                 () = stop.cancelled() => return,
                 () = self.clock.sleep(pause) => {}
             }
-            if self.store.hand_back_feed(feed.id, feed.fence).await.is_ok() {
+            if self.store.hand_back_feed(feed.id, feed.fence, None).await.is_ok() {
                 return;
             }
         }

@@ -398,3 +398,32 @@ fn the_start_may_move_back_and_what_joins_is_swept() {
     checkpoint.backfilled(older);
     assert_eq!(checkpoint.recent, day("2024-05-01"));
 }
+
+#[test]
+fn feeds_that_were_polled_at_once_are_spread_over_the_interval_from_then_on() {
+    let (began, minute) = (at("2026-05-04T10:11:12.345Z"), Duration::from_mins(1));
+    let mut by_second = [0_u32; 60];
+    for feed in 0_u32..6_000 {
+        let chance = crate::retry::chance(&[&feed.to_le_bytes()]);
+        let due = next_poll(began, minute, chance);
+        let pause = due.duration_since(began).as_millis();
+        assert!((15_000..=75_001).contains(&pause), "{pause}");
+        // From there on it comes each minute, also where a poll begins late.
+        for late in [0, 20, 1_500, 40_000] {
+            let late = SignedDuration::from_millis(late);
+            assert_eq!(next_poll(due + late, minute, chance), due + minute);
+        }
+        by_second[usize::try_from(due.as_second().rem_euclid(60)).unwrap()] += 1;
+    }
+    let (least, most) = (by_second.iter().min().unwrap(), by_second.iter().max().unwrap());
+    assert!(*least > 60 && *most < 150, "100 a second are owed: {by_second:?}");
+}
+
+#[test]
+fn the_next_poll_is_an_instant_whatever_the_interval() {
+    for chance in [0, 1, u32::MAX] {
+        for interval in [Duration::ZERO, Duration::from_secs(15), Duration::MAX] {
+            assert!(next_poll(Timestamp::UNIX_EPOCH, interval, chance) > Timestamp::UNIX_EPOCH);
+        }
+    }
+}

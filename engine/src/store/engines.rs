@@ -156,10 +156,10 @@ impl Store {
     ///
     /// [`Error::Unavailable`].
     pub async fn listen(&self) -> Result<Ears, Error> {
-        let Pool::Postgres(pool) = &self.shared.read else {
+        let Pool::Postgres(served) = &self.shared.read else {
             return Ok(Ears(None));
         };
-        let mut listener = PgListener::connect_with(pool).await?;
+        let mut listener = PgListener::connect_with(&served.pool).await?;
         listener.listen(CHANNEL).await?;
         Ok(Ears(Some(listener)))
     }

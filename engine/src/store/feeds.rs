@@ -10,7 +10,7 @@ use super::{
     catalog::{self, SealedSecret},
     engines,
     sql::{self, Connection, Row},
-    time::instant,
+    time::{instant, maybe_instant},
 };
 use crate::model::{Checkpoint, Day, FeedKey, Fence};
 
@@ -64,6 +64,10 @@ pub struct ClaimedFeed {
     pub backfill: Option<RunningBackfill>,
     /// Polls that failed in a row.
     pub failures: u32,
+    /// When it wanted to be polled.
+    pub due_at: Timestamp,
+    /// When its last poll began.
+    pub last_poll_at: Option<Timestamp>,
 }
 
 /// How a poll went, for the feed's health.
@@ -91,11 +95,13 @@ impl Store {
     /// Claims the feed that has been due for the longest, until `until`. A lease that has ended may be taken over.
     pub async fn claim_feed(&self, owner: &str, until: Timestamp) -> Result<Option<ClaimedFeed>, Error> {
         let now = self.now();
-        // Most looks find nothing; only one that may find something waits for the writer's turn.
+        // Most looks find nothing; only one that may find something waits for the writer's turn. Each half goes by an
+        // index of its own, however many feeds there are.
         let due: bool = sql::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM feed
-                 WHERE active = 1 AND (due_at <= $1 OR last_poll_at > $2)
-                   AND (lease_until IS NULL OR lease_until <= $1))",
+                 WHERE active = 1 AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1))
+             OR EXISTS (SELECT 1 FROM feed
+                 WHERE active = 1 AND last_poll_at > $2 AND (lease_until IS NULL OR lease_until <= $1))",
         )
         .bind(now)
         .bind(now + CLOCK_SLACK)
@@ -106,15 +112,18 @@ impl Store {
         }
         let mut write = self.soft().await?;
         let row = sql::query(sql::skip_locked!(
-            "UPDATE feed SET lease_owner = $1, lease_until = $2, fence = fence + 1 WHERE id = (
-                 SELECT id FROM feed
-                 WHERE active = 1 AND (due_at <= $3 OR last_poll_at > $4)
-                   AND (lease_until IS NULL OR lease_until <= $3)"
+            "UPDATE feed SET lease_owner = $1, lease_until = $2, fence = fence + 1 WHERE id = coalesce(
+                 (SELECT id FROM feed
+                  WHERE active = 1 AND due_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)"
                 { " AND (get_bit($5, slot(source_id)) = 1 OR due_at <= $3 - $6)" }
             " ORDER BY due_at LIMIT 1"
                 { " FOR UPDATE SKIP LOCKED" }
-            ")
-             RETURNING id, source_id, log_type, fence, checkpoint, failures"
+            "),
+                 (SELECT id FROM feed
+                  WHERE active = 1 AND last_poll_at > $4 AND (lease_until IS NULL OR lease_until <= $3) LIMIT 1"
+                { " FOR UPDATE SKIP LOCKED" }
+            "))
+             RETURNING id, source_id, log_type, fence, checkpoint, failures, due_at, last_poll_at"
         ))
         .bind(owner)
         .bind(until.as_millisecond())
@@ -149,15 +158,33 @@ impl Store {
             checkpoint: checkpoint(&row)?,
             backfill,
             failures: row.try_get("failures")?,
+            due_at: instant(row.try_get("due_at")?)?,
+            last_poll_at: maybe_instant(row.try_get("last_poll_at")?)?,
         }))
+    }
+
+    /// Whether at least so many feeds have been due since before `since`.
+    pub async fn are_waiting(&self, since: Timestamp, feeds: u32) -> Result<bool, Error> {
+        let waiting: i64 = sql::query_scalar(
+            "SELECT count(*) FROM (SELECT 1 FROM feed WHERE active = 1 AND due_at < $1 LIMIT $2) AS waiting",
+        )
+        .bind(since.as_millisecond())
+        .bind(feeds)
+        .fetch_one(self.read())
+        .await?;
+        Ok(waiting >= i64::from(feeds))
     }
 
     /// When the next feed wants to be polled; `None` when there is none.
     pub async fn next_feed_due(&self) -> Result<Option<Timestamp>, Error> {
-        // A leased feed is looked at again when its lease ends: its holder may have died.
+        // A leased feed is looked at again when its lease ends: its holder may have died. There are as many as are polled
+        // at once. Of the others the first in the index are enough, also where these have their home elsewhere.
         let due: Option<i64> = sql::query_scalar(sql::skip_locked!(
-            "SELECT min(max(due_at" { " + (1 - get_bit($1, slot(source_id))) * $2" }
-            ", coalesce(lease_until, 0))) FROM feed WHERE active = 1"
+            "SELECT min(due) FROM (
+                 SELECT due_at" { " + (1 - get_bit($1, slot(source_id))) * $2" }
+            " AS due FROM (SELECT due_at, source_id FROM feed WHERE active = 1 AND lease_until IS NULL
+                     ORDER BY due_at LIMIT 64) AS free
+                 UNION ALL SELECT max(due_at, lease_until) FROM feed WHERE active = 1 AND lease_until IS NOT NULL) AS next"
         ))
         .bind(self.shared.homes.get())
         .bind(engines::GRACE)
@@ -243,14 +270,24 @@ impl Store {
         })
     }
 
-    /// Ends a claim without a word about how the poll went: it was broken off, and the feed is still due.
-    pub async fn hand_back_feed(&self, id: i64, fence: Fence) -> Result<(), Error> {
+    /// Ends a claim without a word about how the poll went: it was broken off, and the feed is still due, or it is not
+    /// before `due_at`.
+    pub async fn hand_back_feed(
+        &self,
+        id: i64,
+        fence: Fence,
+        due_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
         let mut write = self.soft().await?;
-        sql::query("UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND fence = $2")
-            .bind(id)
-            .bind(fence.0)
-            .execute(&mut *write)
-            .await?;
+        sql::query(
+            "UPDATE feed SET lease_owner = NULL, lease_until = NULL, due_at = coalesce($3, due_at)
+             WHERE id = $1 AND fence = $2",
+        )
+        .bind(id)
+        .bind(fence.0)
+        .bind(due_at.map(Timestamp::as_millisecond))
+        .execute(&mut *write)
+        .await?;
         Ok(write.commit().await?)
     }
 

@@ -8,7 +8,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
-use super::{Error, sql::Pool};
+use super::{
+    Error,
+    sql::{Pool, Served},
+};
 use crate::database::{Postgres, Tls};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -25,7 +28,8 @@ const STATEMENTS: usize = 256;
 
 /// Connects, and brings the tables up to date; engines that start at the same time do so one after the other.
 pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
-    open_pool(place).await.map(Pool::Postgres)
+    let pool = open_pool(place).await?;
+    Ok(Pool::Postgres(Served::new(pool, place.limits.statement_timeout)))
 }
 
 /// As [`open`].
@@ -43,7 +47,8 @@ pub(super) async fn open_pool(place: &Postgres) -> Result<PgPool, Error> {
 /// Connects to read only.
 pub(super) async fn open_to_read(place: &Postgres) -> Result<Pool, Error> {
     let options = connect_options(place).options([("default_transaction_read_only", "on")]);
-    Ok(Pool::Postgres(connect(place, options).await?))
+    let pool = connect(place, options).await?;
+    Ok(Pool::Postgres(Served::new(pool, place.limits.statement_timeout)))
 }
 
 async fn connect(place: &Postgres, options: PgConnectOptions) -> Result<PgPool, Error> {

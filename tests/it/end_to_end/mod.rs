@@ -10,6 +10,7 @@ mod consent;
 mod consent_faults;
 mod consent_pages;
 mod crash;
+mod database;
 mod delivery;
 mod deploy;
 mod drift;

@@ -5,14 +5,17 @@
 //! with it.
 
 mod cores;
+pub mod failover;
 pub mod floor;
 pub mod flow;
+pub mod idle;
 mod machine;
 pub mod phantoms;
 mod pipe;
 pub mod plan;
 mod series;
 pub mod start;
+pub mod stores;
 mod table;
 mod timed;
 

@@ -11,6 +11,11 @@ impl Series {
         self.0.push(value);
     }
 
+    /// Adds what another series has.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     pub fn push_seconds(&mut self, took: Duration) {
         self.push(took.as_secs_f64());
     }
@@ -77,8 +82,13 @@ impl Series {
 
     /// Returns the least value that nine tenths of all do not exceed.
     pub fn p90(&self) -> f64 {
+        self.percentile(90)
+    }
+
+    /// Returns the least value that so many in a hundred do not exceed.
+    pub fn percentile(&self, percent: usize) -> f64 {
         let sorted = self.sorted();
-        sorted[(sorted.len() * 9).div_ceil(10) - 1]
+        sorted[(sorted.len() * percent).div_ceil(100) - 1]
     }
 
     pub fn least(&self) -> f64 {
@@ -127,7 +137,7 @@ mod tests {
         let even: Series = [4.0, 1.0, 2.0, 3.0].into_iter().collect();
         assert_eq!(even.median(), 2.5);
         let ten: Series = (1..=10).map(f64::from).collect();
-        assert_eq!(ten.p90(), 9.0);
+        assert_eq!((ten.p90(), ten.percentile(99)), (9.0, 10.0));
         assert_eq!([7.0].into_iter().collect::<Series>().p90(), 7.0);
     }
 

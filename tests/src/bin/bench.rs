@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use e2e::{
-    bench::{Machine, Table, flow, load, phantoms, plan, start},
+    bench::{Machine, Table, failover, flow, idle, load, phantoms, plan, start, stores},
     process::Process,
     wait,
 };
@@ -41,6 +41,24 @@ struct Options {
     /// Rows of each feed that a month's backfill reads.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     month_rows: u64,
+    /// Sources without new events, of two feeds each: one table for each number.
+    #[arg(long, value_delimiter = ',', default_values_t = [500, 5_000], value_parser = clap::value_parser!(u32).range(1..))]
+    idle_sources: Vec<u32>,
+    /// Seconds from poll to poll of those, and of each window that is looked at.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(15..))]
+    idle_seconds: u32,
+    /// Rows of each of the 12 feeds that pass through each store.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    store_rows: u64,
+    /// Sources whose feeds an engine loses to another.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..))]
+    failover_sources: u32,
+    /// Seconds that a silent engine keeps what it has.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..))]
+    lease: u32,
+    /// How often an engine is killed, and as often told to stop.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    failovers: u32,
     /// How often each plan is made.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     plans: u32,
@@ -58,6 +76,25 @@ enum Measure {
     D,
     /// A month of rows as a backfill, and the engine's memory.
     E,
+    /// Thousands of feeds without new events: memory, time of a core, spread of polls, latency of the API.
+    F,
+    /// Events a second on SQLite and on PostgreSQL, with one engine and with three.
+    G,
+    /// How long it takes until another engine has what one had.
+    H,
+}
+
+impl Measure {
+    const ALL: [Self; 8] = [
+        Self::A,
+        Self::B,
+        Self::C,
+        Self::D,
+        Self::E,
+        Self::F,
+        Self::G,
+        Self::H,
+    ];
 }
 
 #[tokio::main]
@@ -71,6 +108,12 @@ async fn main() -> ExitCode {
         options.plans = options.plans.min(1);
         options.lists = options.lists.min(5);
         options.month_rows = options.month_rows.min(2_000);
+        options.idle_sources = vec![10];
+        options.idle_seconds = options.idle_seconds.min(15);
+        options.store_rows = options.store_rows.min(200);
+        options.failover_sources = options.failover_sources.min(4);
+        options.lease = options.lease.min(5);
+        options.failovers = options.failovers.min(1);
     }
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -103,7 +146,7 @@ async fn run(options: &Options) {
     if cfg!(debug_assertions) {
         println!("An unoptimized build: its figures say nothing about a release.");
     }
-    for measure in [Measure::A, Measure::B, Measure::C, Measure::D, Measure::E] {
+    for measure in Measure::ALL {
         if !options.only.is_empty() && !options.only.contains(&measure) {
             continue;
         }
@@ -134,6 +177,24 @@ async fn take(measure: Measure, options: &Options) -> Table {
                 ..
             } = *options;
             flow::measure(flow::Options::month(month_rows, repetitions)).await
+        }
+        Measure::F => {
+            let (sources, seconds) = (options.idle_sources.clone(), options.idle_seconds);
+            idle::measure(&idle::Options { sources, seconds }).await
+        }
+        Measure::G => {
+            let (rows, repetitions) = (options.store_rows, options.repetitions);
+            stores::measure(stores::Options { rows, repetitions }).await
+        }
+        Measure::H => {
+            let (sources, repetitions) = (options.failover_sources, options.failovers);
+            let lease = options.lease;
+            failover::measure(failover::Options {
+                sources,
+                repetitions,
+                lease,
+            })
+            .await
         }
     }
 }

@@ -49,8 +49,8 @@ fn replay(seed: u64, template: &Template) -> bool {
     match run(seed, template, true) {
         Ok(outcome) => {
             println!(
-                "\nseed {seed} passed: {} rows, {} lives of the engine",
-                outcome.rows, outcome.lives
+                "\nseed {seed} passed: {} rows, {} engines, {} lives, {} pauses",
+                outcome.rows, outcome.engines, outcome.lives, outcome.pauses
             );
             println!("digest {:016x}", outcome.digest);
             true
@@ -84,11 +84,15 @@ fn many(options: &Options, template: &Template) -> bool {
     );
     let took = began.elapsed();
     println!(
-        "\r{} seeds in {:.1} s: {} rows, {} lives of the engine, {} notices",
+        "\r{} seeds in {:.1} s, {} of them with several engines: {} rows, {} lives of engines, {} pauses, {} polls fenced, \
+         {} notices",
         total.seeds,
         took.as_secs_f64(),
+        total.shared,
         total.rows,
         total.lives,
+        total.pauses,
+        total.fenced,
         total.notices
     );
     for (label, times) in &total.passed {

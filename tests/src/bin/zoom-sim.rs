@@ -26,6 +26,9 @@ struct Options {
     client_id: Option<String>,
     #[arg(long, env = "ZOOM_SIM_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
+    /// Makes so many accounts instead of the one, each with an app: their names are followed by `-0`, `-1` and so on.
+    #[arg(long)]
+    accounts: Option<u32>,
     /// Rows that each report of the account holds from the start.
     #[arg(long, default_value_t = 0)]
     rows: u64,
@@ -76,6 +79,17 @@ fn prepare(sim: &Sim, options: &Options) {
     else {
         return;
     };
+    let Some(count) = options.accounts else {
+        return account_with_rows(sim, (account, client, secret), options.seed, options);
+    };
+    for number in 0..count {
+        let (account, client) = (format!("{account}-{number}"), format!("{client}-{number}"));
+        let seed = options.seed.wrapping_add(2 * u64::from(number));
+        account_with_rows(sim, (&account, &client, secret), seed, options);
+    }
+}
+
+fn account_with_rows(sim: &Sim, (account, client, secret): (&str, &str, &str), seed: u64, options: &Options) {
     let mut behaviour = Behaviour::default();
     if options.no_limits {
         behaviour.limits = Some(Limits::none());
@@ -86,7 +100,7 @@ fn prepare(sim: &Sim, options: &Options) {
     sim.put_account(account, behaviour);
     sim.put_app(App::new(account, client, secret));
     let mix = Mix {
-        seed: options.seed,
+        seed,
         twin_percent: options.twin_percent,
         late_percent: options.late_percent,
         late_secs: options.late_hours * 3_600,
@@ -105,7 +119,7 @@ fn prepare(sim: &Sim, options: &Options) {
     if options.traffic > 0.0 {
         // Another seed, or live rows would repeat the history's.
         let mix = Mix {
-            seed: options.seed.wrapping_add(1),
+            seed: seed.wrapping_add(1),
             ..mix
         };
         sim.world().start_traffic(

@@ -72,7 +72,7 @@ impl Run<'_> {
             if !self.plan.accounts[account].consent {
                 continue;
             }
-            let store = &self.engine.store;
+            let store = self.store();
             let row = store.consent(&id, CLIENT).await.expect("the store");
             if row.is_some_and(|row| !row.is_void()) {
                 continue;
@@ -89,14 +89,13 @@ impl Run<'_> {
             let taken = store.take_consent(&id, &new).await;
             taken.expect("the store").expect("a consent for a source");
             self.outcome.consents += 1;
-            self.engine.wakes.wake();
-            self.engine.rouse();
+            self.rouse();
         }
     }
 
     async fn create(&self, kind: Kind, id: &str, spec: &Value, needs: &[String]) {
         let content = self.content(kind, id, spec, needs, "secret-1");
-        let created = self.engine.store.create_object(kind, id, &content, None).await;
+        let created = self.store().create_object(kind, id, &content, None).await;
         created.expect("the store").expect("a spec that can be stored");
     }
 
@@ -128,13 +127,13 @@ impl Run<'_> {
     }
 
     /// A user writes the secret that Zoom has now into the sources of an account.
-    pub(super) async fn rotate(&self, account: usize) {
+    pub(super) async fn rotate(&mut self, account: usize) {
         let secret = self.shared.world().accounts[account].secret.clone();
         for (id, number) in &self.sources {
             if *number != account {
                 continue;
             }
-            let object = self.engine.store.object(Kind::Source, id).await;
+            let object = self.store().object(Kind::Source, id).await;
             let object = object.expect("the store").expect("a source");
             let spec: Value = serde_json::from_str(&object.spec).expect("a spec");
             let mut needs: Vec<String> = Vec::new();
@@ -144,13 +143,12 @@ impl Run<'_> {
             }
             let content = self.content(Kind::Source, id, &spec, &needs, &secret);
             let replaced = self
-                .engine
-                .store
+                .store()
                 .replace_object(Kind::Source, id, object.generation, &content)
                 .await;
             replaced.expect("the store").expect("a spec that can be stored");
         }
-        self.engine.wakes.wake();
+        self.rouse();
     }
 }
 

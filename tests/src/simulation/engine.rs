@@ -54,6 +54,9 @@ const BLOCKED_AFTER: Duration = Duration::from_hours(24);
 pub(super) struct Engine {
     pub(super) store: Store,
     pub(super) wakes: Wakes,
+    /// Who it is, in leases.
+    pub(super) owner: String,
+    telemetry: Telemetry,
     stop: CancellationToken,
     runners: Vec<Runner>,
     blocking: Arc<AtomicUsize>,
@@ -106,40 +109,66 @@ pub(super) enum Step {
 }
 
 impl Engine {
-    /// Starts an engine on a database, as `serve` does.
+    /// Starts an engine on a database, as `serve` does: whoever held a lease is gone, unless others share it.
     pub(super) async fn start(
         plan: &Plan,
         database: &Path,
         vault: &Vault,
-        clock: &Clock,
-        network: &Shared,
-        life: u32,
+        (clock, network): (&Clock, &Shared),
+        owner: String,
     ) -> Self {
         let store = Store::open(database, clock.clone())
             .await
             .expect("open the store");
-        store.break_leases().await.expect("break the leases");
+        if plan.engines.len() == 1 {
+            store.break_leases().await.expect("break the leases");
+        }
         let blocking = Arc::new(AtomicUsize::new(0));
         let wakes = Wakes::default();
         let mut engine = Self {
             store,
             wakes,
+            owner,
+            telemetry: Telemetry::new(),
             stop: CancellationToken::new(),
             runners: Vec::new(),
             blocking,
             clock: clock.clone(),
             whole: Arc::default(),
         };
-        engine.workers(plan, database, vault, network, life);
+        engine.workers(plan, database, vault, network);
         engine
     }
 
+    /// Ends it wherever it stands, as a kill does; what it had begun in the store is rolled back.
+    pub(super) async fn kill(self) {
+        let store = self.store.clone();
+        drop(self);
+        settled(&store).await;
+        store.close().await;
+    }
+
+    /// Polls that ended because another engine had taken over the feed.
+    pub(super) fn fenced(&self) -> u64 {
+        let text = self.telemetry.render();
+        let polls = text
+            .lines()
+            .filter(|line| line.contains("polls_total{") && line.contains("\"fenced\""));
+        polls
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
+    /// Whether it waits for somebody's answer, or for the time in the middle of something.
+    pub(super) fn is_at_something(&self) -> bool {
+        self.runners.iter().any(|runner| runner.activation.is_some())
+    }
+
     /// The same parts as in `lib.rs`, with each number of copies as the seed says.
-    fn workers(&mut self, plan: &Plan, database: &Path, vault: &Vault, network: &Shared, life: u32) {
+    fn workers(&mut self, plan: &Plan, database: &Path, vault: &Vault, network: &Shared) {
         let (store, clock, wakes) = (self.store.clone(), self.clock.clone(), self.wakes.clone());
-        let telemetry = Telemetry::new();
+        let (telemetry, owner) = (self.telemetry.clone(), self.owner.clone());
         let http = Http::simulated(Arc::new(network.clone()), clock.clone());
-        let owner = format!("engine/{life}");
         let length = |length: jiff::SignedDuration| Duration::try_from(length).unwrap_or_default();
         let place = Place {
             api: ZOOM.parse().expect("a URL"),
@@ -184,6 +213,7 @@ impl Engine {
             sweep_interval: length(plan.sweep_interval),
             blocked_after: BLOCKED_AFTER,
             daily_request_budget: plan.daily_budget,
+            herd: plan.herd,
             backfills: Arc::new(Semaphore::new(1)),
         };
         let backoff = Backoff {
@@ -306,6 +336,15 @@ impl Engine {
             .filter(|runner| runner.worker.name() == name)
         {
             runner.due = Timestamp::MIN;
+        }
+    }
+
+    /// Another engine has told whom to wake.
+    pub(super) fn hear(&mut self, name: &str) {
+        if name == "*" {
+            self.rouse();
+        } else {
+            self.wake(name);
         }
     }
 

@@ -17,6 +17,12 @@ pub struct Total {
     pub seeds: u64,
     pub rows: u64,
     pub lives: u64,
+    /// Seeds in which several engines shared the store.
+    pub shared: u64,
+    /// How often one of several engines was paused.
+    pub pauses: u64,
+    /// Polls that ended because another engine had taken over their feed.
+    pub fenced: u64,
     pub notices: u64,
     pub passed: BTreeMap<&'static str, u64>,
     pub died_at: BTreeSet<&'static str>,
@@ -32,6 +38,9 @@ impl Total {
             Ok(outcome) => {
                 self.rows += outcome.rows;
                 self.lives += u64::from(outcome.lives);
+                self.shared += u64::from(outcome.engines > 1);
+                self.pauses += u64::from(outcome.pauses);
+                self.fenced += outcome.fenced;
                 self.notices += outcome.notices as u64;
                 for (label, times) in outcome.passed {
                     *self.passed.entry(label).or_default() += times;

@@ -11,8 +11,10 @@
 
 mod answer;
 mod check;
+mod crashes;
 mod declare;
 mod engine;
+mod lives;
 mod many;
 mod network;
 mod one_by_one;
@@ -21,6 +23,7 @@ mod receiver;
 mod rows;
 mod run;
 mod scenario;
+mod seat;
 mod story;
 mod template;
 mod trace;

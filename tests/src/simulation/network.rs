@@ -48,6 +48,8 @@ pub(super) struct World {
     pub(super) down: bool,
     start: Timestamp,
     rng: Rng,
+    /// What goes wrong with the requests of each engine.
+    engines: Vec<Rng>,
     zoom_faults: f64,
     only_fault: Option<Fate>,
     receiver_faults: f64,
@@ -70,11 +72,13 @@ struct Parked {
     waker: Waker,
 }
 
-/// A handle to the world.
+/// An engine's handle to the world.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     world: Arc<Mutex<World>>,
     clock: Clock,
+    /// Whose.
+    engine: usize,
 }
 
 impl World {
@@ -101,6 +105,9 @@ impl World {
             down: false,
             start: plan.start,
             rng: Rng::new(plan.way),
+            engines: (0..plan.engines.len() as u64)
+                .map(|number| Rng::new(plan.way ^ 0xfa17 ^ (number << 32)))
+                .collect(),
             zoom_faults: plan.zoom_faults,
             only_fault: plan.only_fault,
             receiver_faults: plan.receiver_faults,
@@ -215,7 +222,8 @@ impl World {
         }
     }
 
-    fn park(&mut self, sent: Sent, clock: &Clock, waker: &Waker) -> u64 {
+    fn park(&mut self, sent: Sent, (engine, clock): (usize, &Clock), waker: &Waker) -> u64 {
+        let rng = &mut self.engines[engine];
         let (monotonic, wall) = (clock.monotonic(), clock.now());
         let door = Door::of(&sent);
         let faults = match door {
@@ -224,13 +232,13 @@ impl World {
         };
         let fate = if self.down && matches!(door, Door::Receiver) {
             Fate::Status(503)
-        } else if self.peace || !self.rng.percent(faults) {
+        } else if self.peace || !rng.percent(faults) {
             Fate::Answered
         } else if matches!(door, Door::Zoom(_)) {
-            self.only_fault.unwrap_or_else(|| Fate::of_zoom(&mut self.rng))
+            self.only_fault.unwrap_or_else(|| Fate::of_zoom(rng))
         } else {
             // One event alone is never too much: refused for good, it would be nobody's loss.
-            match Fate::of_receiver(&mut self.rng) {
+            match Fate::of_receiver(rng) {
                 Fate::Status(413) if lines(&sent.body) < 2 => Fate::Status(503),
                 fate => fate,
             }
@@ -242,14 +250,18 @@ impl World {
             *self.spent.entry((number, report, day(wall))).or_default() += 1;
         }
         // Mostly milliseconds; now and then so long that others do much in between.
-        let most = if self.rng.percent(5.0) { 20_000 } else { 900 };
-        let takes = Duration::from_millis(20 + self.rng.below(most));
+        let most = if rng.percent(5.0) { 20_000 } else { 900 };
+        let takes = Duration::from_millis(20 + rng.below(most));
         let due = (fate != Fate::Hangs).then(|| monotonic + takes);
         let id = self.next;
         self.next += 1;
         self.trace.note(self.now(monotonic), || {
             let query = sent.url.query().unwrap_or_default();
-            format!("request {id} leaves: {} {}?{query}", sent.method, sent.url.path())
+            format!(
+                "request {id} leaves engine {engine}: {} {}?{query}",
+                sent.method,
+                sent.url.path()
+            )
         });
         let parked = Parked {
             sent,
@@ -304,7 +316,14 @@ impl Shared {
         Self {
             world: Arc::new(Mutex::new(world)),
             clock,
+            engine: 0,
         }
+    }
+
+    /// The handle of another engine, whose clock is another.
+    pub(super) fn of(&self, engine: usize, clock: Clock) -> Self {
+        let world = Arc::clone(&self.world);
+        Self { world, clock, engine }
     }
 
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
@@ -336,7 +355,7 @@ impl Future for Exchange {
         let this = &mut *self;
         let mut world = this.shared.world();
         if let Some(request) = this.request.take() {
-            this.id = Some(world.park(request, &this.shared.clock, context.waker()));
+            this.id = Some(world.park(request, (this.shared.engine, &this.shared.clock), context.waker()));
             return Poll::Pending;
         }
         let Some(parked) = this.id.and_then(|id| world.parked.get_mut(&id)) else {

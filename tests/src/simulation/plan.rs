@@ -29,6 +29,12 @@ pub(super) struct Plan {
     /// Steps before the seed is taken for one that never ends.
     pub(super) most_steps: u64,
     pub(super) alarm_after: Option<SignedDuration>,
+    /// The engines over the one store: how far the clock of each is off.
+    pub(super) engines: Vec<SignedDuration>,
+    /// Steps of time in a hundred at which an engine that is at something is paused, where there are several.
+    pub(super) pause_percent: f64,
+    /// So many feeds that have all missed their turn wait for their next one.
+    pub(super) herd: u32,
     pub(super) intake_copies: usize,
     pub(super) delivery_copies: usize,
     /// Requests to Zoom in ten thousand that go wrong.
@@ -82,14 +88,16 @@ pub(super) enum Event {
     Restore(usize),
     /// A user writes the new one into the sources of the account.
     Rotate(usize),
-    /// The engine is told to stop, and started again.
-    Restart,
+    /// An engine is told to stop, and started again.
+    Restart(usize),
     /// The receiver takes nothing, or takes events again.
     Down(bool),
 }
 
 /// Steps of one seed before it is taken for one that never ends.
 const MOST_STEPS: u64 = 100_000;
+/// How far an engine's clock may be off, in milliseconds: it follows the database's, by answers that take a second at most.
+const MOST_OFF: i64 = 500;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
@@ -165,6 +173,9 @@ impl Plan {
         upheavals(rng, start, trouble, (accounts.len(), jumps), &mut script);
         script.retain(|(at, _)| *at < ends);
         script.sort_by_key(|(at, _)| *at);
+        // Drawn apart, so that a seed has the same world whatever this becomes.
+        let fleet = &mut Rng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xf1ee7);
+        let engines = engines(fleet, &mut script);
         Self {
             start,
             trouble: secs(trouble),
@@ -181,6 +192,9 @@ impl Plan {
             alarm_after: rng
                 .percent(60.0)
                 .then(|| secs((poll_interval * 2).clamp(900, 30 * DAY))),
+            pause_percent: [0.0, 1.0, 4.0][fleet.index(3)],
+            herd: [2, 64][fleet.index(2)],
+            engines,
             intake_copies: rng.index(2) + 2,
             delivery_copies: rng.index(2) + 1,
             zoom_faults: if intense {
@@ -202,8 +216,9 @@ impl Plan {
     /// The plan in a line.
     pub(super) fn summary(&self) -> String {
         format!(
-            "trouble for {:#}, polls every {:#}, sweeps every {:#}, late window {:#}, from {}, budget {}, {} accounts, \
-             sources {:?}, file {}, faults {}%/{}%, crashes {}%, kills {}%, shifts {}%, manners {:?}",
+            "{} engines, trouble for {:#}, polls every {:#}, sweeps every {:#}, late window {:#}, from {}, budget {}, {} accounts, \
+             sources {:?}, file {}, faults {}%/{}%, crashes {}%, kills {}%, pauses {}%, shifts {}%, manners {:?}",
+            self.engines.len(),
             self.trouble,
             self.poll_interval,
             self.sweep_interval,
@@ -217,6 +232,7 @@ impl Plan {
             self.receiver_faults,
             self.crash_percent,
             self.kill_percent,
+            self.pause_percent,
             self.shift_percent,
             self.accounts
                 .iter()
@@ -224,6 +240,21 @@ impl Plan {
                 .collect::<Vec<_>>(),
         )
     }
+}
+
+/// The engines over the one store, and which of them each restart is for.
+fn engines(rng: &mut Rng, script: &mut [(Timestamp, Event)]) -> Vec<SignedDuration> {
+    let count = [1, 1, 1, 1, 2, 2, 2, 3, 3, 3][rng.index(10)];
+    for (_, event) in script {
+        if let Event::Restart(engine) = event {
+            *engine = rng.index(count);
+        }
+    }
+    let mut off = || match count {
+        1 => SignedDuration::ZERO,
+        _ => SignedDuration::from_millis(between(rng, -MOST_OFF, MOST_OFF)),
+    };
+    (0..count).map(|_| off()).collect()
 }
 
 /// Ordinary days, and those on which calendars go wrong.
@@ -416,7 +447,7 @@ fn upheavals(
         }
     }
     for _ in 0..rng.below(3) {
-        script.push((moment(rng), Event::Restart));
+        script.push((moment(rng), Event::Restart(0)));
     }
     if rng.percent(20.0) {
         let down = moment(rng);

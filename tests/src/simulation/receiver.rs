@@ -103,26 +103,39 @@ impl Receiver {
 #[derive(Debug, Default)]
 pub(super) struct Channel {
     bodies: BTreeMap<String, Vec<u8>>,
+    /// The state that each feed was last said to be in.
+    states: BTreeMap<(String, String), String>,
+    /// Notices that came again.
+    pub(super) repeats: u64,
     pub(super) wrong: Vec<String>,
 }
 
 impl Channel {
     pub(super) fn take(&mut self, sent: &Sent) -> Answered {
-        let id = serde_json::from_slice::<Value>(&sent.body)
-            .ok()
-            .and_then(|body| body["id"].as_str().map(str::to_owned));
-        match id {
-            None => self.wrong.push("a notice without an id".to_owned()),
-            Some(id) => {
-                let body = self
-                    .bodies
-                    .entry(id.clone())
-                    .or_insert_with(|| sent.body.to_vec());
-                if *body != sent.body {
+        let body: Value = serde_json::from_slice(&sent.body).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let id = text(&body["id"]);
+        if id.is_empty() {
+            self.wrong.push("a notice without an id".to_owned());
+        }
+        match self.bodies.get(&id) {
+            None => {
+                // A change is told once: the next notice of a feed tells another state.
+                let (feed, state) = (
+                    (text(&body["source"]["id"]), text(&body["log_type"])),
+                    text(&body["state"]),
+                );
+                if self.states.get(&feed) == Some(&state) {
                     self.wrong
-                        .push(format!("the notice {id} came again with another text"));
+                        .push(format!("the notice {id} tells again that {feed:?} is `{state}`"));
                 }
+                self.states.insert(feed, state);
+                self.bodies.insert(id, sent.body.to_vec());
             }
+            Some(before) if **before != *sent.body => self
+                .wrong
+                .push(format!("the notice {id} came again with another text")),
+            Some(_) => self.repeats += 1,
         }
         Answered::new(StatusCode::OK, "")
     }

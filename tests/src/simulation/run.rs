@@ -11,18 +11,22 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use zoom_log_engine::{
     clock::{Clock, Simulation},
     crash,
+    store::Store,
 };
 
 use super::{
     check::{self, Owed},
+    crashes::Crashes,
     engine::{Engine, Step},
     network::{Shared, World},
     plan::{Event, Plan},
     rows::day,
+    seat::{Grave, Seat},
     template::Template,
     trace::Trace,
 };
@@ -30,16 +34,20 @@ use crate::{rng::Rng, sim::Report};
 
 /// Report requests of a day that may go beyond the budget.
 const OVERSHOOT: u64 = 0;
-/// Lives of the engine in one seed before nothing more strikes it: each begins with a copy of its files.
-const MOST_LIVES: u32 = 30;
 
 /// What a seed did.
 #[derive(Debug, Default, Clone)]
 pub struct Outcome {
     /// Rows that had to be delivered.
     pub rows: u64,
-    /// Lives of the engine.
+    /// Engines over the one store.
+    pub engines: usize,
+    /// Lives of the engines, all together.
     pub lives: u32,
+    /// How often one of several engines was paused.
+    pub pauses: u32,
+    /// Polls that ended because another engine had taken over their feed.
+    pub fenced: u64,
     /// Notices of alarms.
     pub notices: usize,
     /// Report requests of a day beyond the budget, at most.
@@ -67,25 +75,18 @@ pub struct Failure {
     pub trace: String,
 }
 
-/// What crash points say and are told.
-#[derive(Debug)]
-struct Crashes {
-    rng: Rng,
-    percent: f64,
-    passed: BTreeMap<&'static str, u64>,
-    struck: Option<&'static str>,
-}
-
 pub(super) struct Run<'a> {
     pub(super) plan: Plan,
     pub(super) template: &'a Template,
-    folder: PathBuf,
-    clock: Clock,
-    pub(super) time: Simulation,
+    pub(super) folder: PathBuf,
+    /// True time: those of the engines may show another.
+    pub(super) clock: Clock,
+    time: Simulation,
     pub(super) shared: Shared,
-    pub(super) engine: Engine,
-    crashes: Rc<RefCell<Crashes>>,
-    rng: Rng,
+    pub(super) seats: Vec<Seat>,
+    pub(super) graves: Vec<Grave>,
+    pub(super) crashes: Rc<RefCell<Crashes>>,
+    pub(super) rng: Rng,
     /// Ids, with the number of their account.
     pub(super) sources: Vec<(String, usize)>,
     /// The next line of the script.
@@ -136,35 +137,30 @@ impl<'a> Run<'a> {
         let mut trace = Trace::new(told);
         trace.note(plan.start, || format!("seed {seed}: {}", plan.summary()));
         let shared = Shared::new(World::new(&plan, trace), clock.clone());
-        let database = template.database(&folder, 0);
-        let engine = Engine::start(&plan, &database, template.vault(), &clock, &shared, 0).await;
-        let rng = Rng::new(plan.way ^ 0xd1ce);
-        let crashes = Crashes {
-            rng: Rng::new(plan.way ^ 0xdead),
-            percent: plan.crash_percent,
-            passed: BTreeMap::new(),
-            struck: None,
-        };
+        let seats = plan.engines.iter().enumerate();
+        let seats = seats.map(|(number, off)| Seat::new(number, plan.start + *off, &shared));
         let mut run = Self {
+            seats: seats.collect(),
+            graves: Vec::new(),
+            crashes: Rc::new(RefCell::new(Crashes::of(&plan))),
+            rng: Rng::new(plan.way ^ 0xd1ce),
+            outcome: Outcome {
+                engines: plan.engines.len(),
+                ..Outcome::default()
+            },
             plan,
             template,
             folder,
             clock,
             time,
             shared,
-            engine,
-            crashes: Rc::new(RefCell::new(crashes)),
-            rng,
             sources: Vec::new(),
             next: 0,
             off: SignedDuration::ZERO,
             watermarks: BTreeMap::new(),
-            outcome: Outcome {
-                lives: 1,
-                ..Outcome::default()
-            },
             steps: 0,
         };
+        run.begin_all().await;
         run.declare().await;
         run
     }
@@ -176,9 +172,32 @@ impl<'a> Run<'a> {
         self.until(|run| run.elapsed() >= ends).await?;
         self.make_peace();
         self.settle().await?;
-        let crashes = self.crashes.borrow();
-        self.outcome.passed.clone_from(&crashes.passed);
+        self.outcome.passed.clone_from(self.crashes.borrow().passed());
+        let left = self.seats.iter().filter_map(|seat| seat.engine.as_ref());
+        self.outcome.fenced += left.map(Engine::fenced).sum::<u64>();
         Ok(())
+    }
+
+    /// The store, as an engine that is awake sees it.
+    pub(super) fn store(&self) -> &Store {
+        let awake = self.seats.iter().filter_map(Seat::awake);
+        let any = self.seats.iter().filter_map(|seat| seat.engine.as_ref());
+        &awake.chain(any).next().expect("an engine that lives").store
+    }
+
+    /// Makes all workers of all engines look.
+    pub(super) fn rouse(&mut self) {
+        for engine in self.seats.iter_mut().filter_map(|seat| seat.engine.as_mut()) {
+            engine.rouse();
+        }
+    }
+
+    /// Sets the clocks of the engines: that of the database, which all follow, is off by `off`.
+    pub(super) fn set_clocks(&self) {
+        let now = self.now() + self.off;
+        for (seat, off) in self.seats.iter().zip(&self.plan.engines) {
+            seat.time.step_to(now + *off);
+        }
     }
 
     fn elapsed(&self) -> SignedDuration {
@@ -198,9 +217,13 @@ impl<'a> Run<'a> {
     /// Faults end, clocks are right, limits are wide, and no row comes any more.
     fn make_peace(&mut self) {
         self.note(|| "peace".to_owned());
-        self.crashes.borrow_mut().percent = 0.0;
+        self.crashes.borrow_mut().end();
         self.off = SignedDuration::ZERO;
-        self.time.step_to(self.now());
+        self.set_clocks();
+        // Whoever is away comes back.
+        for seat in &mut self.seats {
+            seat.away = seat.away.and(Some(Duration::ZERO));
+        }
         self.next = self.plan.script.len();
         let mut world = self.shared.world();
         world.peace = true;
@@ -209,7 +232,7 @@ impl<'a> Run<'a> {
             account.daily_limit = u64::MAX;
         }
         drop(world);
-        self.engine.rouse();
+        self.rouse();
     }
 
     /// Goes on until everything is delivered, and some polls longer to see that nothing more comes.
@@ -305,6 +328,13 @@ impl<'a> Run<'a> {
                 ));
             }
         }
+        let alive = self.outcome.pauses == 0 && self.outcome.lives as usize == self.outcome.engines;
+        if alive && self.plan.receiver_faults == 0.0 && world.channel.repeats > 0 {
+            return Err(format!(
+                "{} notices came again, though nothing failed",
+                world.channel.repeats
+            ));
+        }
         // A refresh token whose answer arrives is good for ever, so nobody is asked a second time.
         let asked_once = self
             .plan
@@ -314,8 +344,7 @@ impl<'a> Run<'a> {
             .count();
         let sources = self.sources.iter();
         let with_consent = sources.filter(|(_, account)| self.plan.accounts[*account].consent);
-        let undisturbed = self.plan.zoom_faults == 0.0 && self.outcome.lives == 1;
-        if undisturbed && self.outcome.consents > with_consent.count() as u64 {
+        if alive && self.plan.zoom_faults == 0.0 && self.outcome.consents > with_consent.count() as u64 {
             return Err(format!(
                 "{} consents were needed, for {asked_once} accounts",
                 self.outcome.consents
@@ -325,15 +354,10 @@ impl<'a> Run<'a> {
     }
 
     /// Holds that no watermark moved back.
-    async fn watermarks(&mut self) -> Result<(), String> {
+    pub(super) async fn watermarks(&mut self) -> Result<(), String> {
         for (source, _) in &self.sources {
-            for feed in self
-                .engine
-                .store
-                .feed_rows(source)
-                .await
-                .map_err(|error| error.to_string())?
-            {
+            let feeds = self.store().feed_rows(source).await;
+            for feed in feeds.map_err(|error| error.to_string())? {
                 let key = (source.clone(), feed.log_type.as_str());
                 let before = self.watermarks.insert(key, feed.watermark);
                 if before.is_some_and(|before| before > feed.watermark) {
@@ -350,7 +374,7 @@ impl<'a> Run<'a> {
     async fn feeds(&self) -> String {
         let mut text = String::new();
         for (source, _) in &self.sources {
-            let rows = self.engine.store.feed_rows(source).await;
+            let rows = self.store().feed_rows(source).await;
             let _ = writeln!(text, "{rows:#?}");
         }
         text
@@ -363,25 +387,39 @@ impl<'a> Run<'a> {
             if self.steps > self.plan.most_steps {
                 return Err("the engine does not come to rest".to_owned());
             }
+            self.returns().await?;
             self.happenings().await?;
             self.shared.world().arrivals(self.clock.monotonic());
-            let ready = self.engine.ready();
-            if ready.is_empty() {
-                if self.engine.is_stopped() {
-                    self.start_again("restarted").await?;
-                    continue;
-                }
-                self.pass().await?;
+            let ready = self.ready();
+            if !ready.is_empty() {
+                let chosen = ready[self.rng.index(ready.len())];
+                self.move_on(chosen).await?;
                 continue;
             }
-            let runner = ready[self.rng.index(ready.len())];
-            self.move_on(runner).await?;
+            let stopped = |seat: &Seat| seat.awake().is_some_and(Engine::is_stopped);
+            match self.seats.iter().position(stopped) {
+                Some(number) => self.ended(number).await?,
+                None => self.pass().await?,
+            }
         }
         Ok(())
     }
 
-    async fn move_on(&mut self, runner: usize) -> Result<(), String> {
-        let wakers = self.engine.wakers().into_iter();
+    /// What can move now: runners of engines that are awake.
+    fn ready(&self) -> Vec<(usize, usize)> {
+        let awake = self.seats.iter().enumerate();
+        let of = |(number, seat): (usize, &Seat)| {
+            let ready = seat.awake().map(Engine::ready).unwrap_or_default();
+            ready.into_iter().map(move |runner| (number, runner))
+        };
+        awake.flat_map(of).collect()
+    }
+
+    async fn move_on(&mut self, (number, runner): (usize, usize)) -> Result<(), String> {
+        let Some(engine) = self.seats[number].awake_mut() else {
+            return Ok(());
+        };
+        let wakers = engine.wakers().into_iter();
         let mut woken: Vec<_> = wakers
             .map(|(name, notify)| {
                 let mut woken = Box::pin(notify.notified_owned());
@@ -389,24 +427,29 @@ impl<'a> Run<'a> {
                 (name, woken)
             })
             .collect();
+        self.crashes.borrow_mut().engine = number;
         let crashes = Rc::clone(&self.crashes);
-        let step = self
-            .engine
-            .drive(runner, || crashes.borrow().struck.is_some())
-            .await;
+        let step = engine.drive(runner, || crashes.borrow().struck()).await;
         if step == Step::Struck {
-            let label = self.crashes.borrow_mut().struck.take().unwrap_or_default();
-            let worker = self.engine.name(runner);
-            self.note(|| format!("{worker} dies at {label}"));
+            let label = self.crashes.borrow_mut().take();
+            let worker = engine.name(runner);
             self.outcome.died_at.insert(label);
             drop(woken);
-            return self.start_again("died").await;
+            return self.dies(number, &format!("dies in {worker} at {label}")).await;
         }
         for (name, woken) in &mut woken {
             let woke = poll_fn(|context| Poll::Ready(woken.as_mut().poll(context).is_ready())).await;
             // A wake that is lost costs one beat.
             if woke && !self.rng.percent(3.0) {
-                self.engine.wake(name);
+                engine.wake(name);
+            }
+        }
+        let told = engine.wakes.told().now_or_never().unwrap_or_default();
+        for seat in self.seats.iter_mut().filter(|seat| seat.number != number) {
+            if let Some(other) = &mut seat.engine
+                && !self.rng.percent(10.0)
+            {
+                told.split(',').for_each(|name| other.hear(name));
             }
         }
         Ok(())
@@ -414,12 +457,8 @@ impl<'a> Run<'a> {
 
     /// Nobody can move: time does.
     async fn pass(&mut self) -> Result<(), String> {
-        if self.outcome.lives < MOST_LIVES
-            && self.rng.percent(self.plan.kill_percent)
-            && !self.shared.world().peace
-        {
-            self.note(|| "killed".to_owned());
-            return self.start_again("killed").await;
+        if self.strikes().await? {
+            return Ok(());
         }
         if self.rng.percent(5.0) {
             self.watermarks().await?;
@@ -432,54 +471,24 @@ impl<'a> Run<'a> {
             .script
             .get(self.next)
             .map(|(at, _)| Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
-        let step = [
-            request.map(|due| due.saturating_sub(monotonic)),
-            scripted,
-            self.engine.next_due(),
-            self.time.next_wake(),
+        let dues = self.graves.iter().map(|grave| grave.due).chain(request);
+        let step = dues
+            .map(|due| due.saturating_sub(monotonic))
+            .chain(scripted)
+            .chain(self.seats.iter().filter_map(Seat::next_due))
             // Nobody waits for ever: there is always the beat.
-            Some(Duration::try_from(self.plan.poll_interval).unwrap_or_default()),
-        ];
-        let step = step.into_iter().flatten().min().unwrap_or_default();
+            .chain([Duration::try_from(self.plan.poll_interval).unwrap_or_default()])
+            .min();
         // What is due by the wall clock may be due at once, and yet not be for whoever waits on it.
-        self.time.advance(step.max(Duration::from_millis(1)));
+        let step = step.unwrap_or_default().max(Duration::from_millis(1));
+        self.time.advance(step);
         let rng = &mut self.rng;
-        self.engine.look(|| rng.percent(5.0));
+        for seat in &mut self.seats {
+            seat.time.advance(step);
+            if let Some(engine) = seat.awake_mut() {
+                engine.look(|| rng.percent(5.0));
+            }
+        }
         Ok(())
-    }
-
-    /// The engine dies as it is, and another one starts on what is in the files.
-    async fn start_again(&mut self, how: &str) -> Result<(), String> {
-        let life = self.outcome.lives;
-        self.outcome.lives += 1;
-        // The old one's connections may still be open: the new one goes on with a copy of the bytes as they are now.
-        let database = Template::copy(&self.folder, life - 1, life);
-        let engine = Engine::start(
-            &self.plan,
-            &database,
-            self.template.vault(),
-            &self.clock,
-            &self.shared,
-            life,
-        )
-        .await;
-        if self.outcome.lives >= MOST_LIVES {
-            self.crashes.borrow_mut().percent = 0.0;
-        }
-        self.note(|| format!("{how}: life {life} begins"));
-        drop(std::mem::replace(&mut self.engine, engine));
-        Template::forget(&self.folder, life - 1);
-        self.watermarks().await
-    }
-}
-
-impl Crashes {
-    fn passes(&mut self, label: &'static str) -> bool {
-        *self.passed.entry(label).or_default() += 1;
-        let strikes = self.struck.is_none() && self.rng.percent(self.percent);
-        if strikes {
-            self.struck = Some(label);
-        }
-        strikes
     }
 }

@@ -60,6 +60,9 @@ impl Scenario {
                 only_fault: None,
                 most_steps: 10_000_000,
                 alarm_after: None,
+                engines: vec![SignedDuration::ZERO],
+                pause_percent: 0.0,
+                herd: 64,
                 intake_copies: 2,
                 delivery_copies: 1,
                 zoom_faults: 0.0,
@@ -123,6 +126,15 @@ impl Scenario {
         self.plan.sweep_interval = secs(poll_interval * 3);
         self.plan.zoom_faults = 50.0;
         self.plan.only_fault = Some(Fate::TokenVoid);
+        self
+    }
+
+    /// So many engines over the one store, of which those that are at something are paused now and then, mostly beyond
+    /// their lease.
+    #[must_use]
+    pub fn engines(mut self, count: usize, pause_percent: f64) -> Self {
+        self.plan.engines = vec![SignedDuration::ZERO; count];
+        self.plan.pause_percent = pause_percent;
         self
     }
 

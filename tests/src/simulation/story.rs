@@ -17,9 +17,9 @@ impl Run<'_> {
                 }
                 Event::ClockOff(off) => {
                     self.off = off;
-                    self.time.step_to(self.now() + off);
+                    self.set_clocks();
                     // A due time may now lie far ahead; the idle beat looks all the same.
-                    self.engine.rouse();
+                    self.rouse();
                 }
                 Event::Form(account, form) => self.shared.world().accounts[account].form = form,
                 Event::Revoke(account) => {
@@ -31,7 +31,7 @@ impl Run<'_> {
                     "secret-1".clone_into(&mut self.shared.world().accounts[account].secret);
                 }
                 Event::Rotate(account) => self.rotate(account).await,
-                Event::Restart => self.engine.stop(),
+                Event::Restart(number) => self.seats[number].stop(),
                 Event::Down(down) => self.shared.world().down = down,
             }
         }

@@ -64,21 +64,23 @@ impl Template {
     }
 
     /// Puts the empty database into a seed's folder.
-    pub(super) fn database(&self, folder: &Path, life: u32) -> PathBuf {
-        let path = database(folder, life);
-        fs::write(&path, &self.empty).expect("write a database");
-        path
+    pub(super) fn database(&self, folder: &Path, life: u32) {
+        fs::write(database(folder, life), &self.empty).expect("write a database");
+    }
+
+    /// Where the database of a life is.
+    pub(super) fn path(folder: &Path, life: u32) -> PathBuf {
+        database(folder, life)
     }
 
     /// Copies a database as it is on disk, its write-ahead log included.
-    pub(super) fn copy(folder: &Path, from: u32, to: u32) -> PathBuf {
+    pub(super) fn copy(folder: &Path, from: u32, to: u32) {
         let (from, to) = (database(folder, from), database(folder, to));
         fs::copy(&from, &to).expect("copy a database");
         let log = beside(&from, "-wal");
         if log.exists() {
             fs::copy(log, beside(&to, "-wal")).expect("copy a write-ahead log");
         }
-        to
     }
 
     /// Removes the database of a life that is over: a seed must not take more room than one life needs.

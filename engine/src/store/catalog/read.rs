@@ -24,11 +24,13 @@ impl Store {
         id: &str,
     ) -> Result<Option<(Object, Vec<SealedSecret>)>, Error> {
         let mut read = self.snapshot().await?;
-        let Some(object) = find(&mut read, kind, id).await? else {
-            return Ok(None);
+        let found = match find(&mut read, kind, id).await? {
+            Some(object) => Some((object, sealed(&mut read, id).await?)),
+            None => None,
         };
-        let secrets = sealed(&mut read, id).await?;
-        Ok(Some((object, secrets)))
+        // Dropped instead, its connection would be closed: this is asked at each delivery.
+        read.rollback().await?;
+        Ok(found)
     }
 
     /// The sealed secrets of an object.

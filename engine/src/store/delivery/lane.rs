@@ -140,14 +140,25 @@ impl Store {
     /// Ends the leases of feeds, lanes, notices and consents that an engine left behind when it was killed. Only for the
     /// start of the one engine of an embedded store: there is then nobody who could still hold them.
     pub async fn break_leases(&self) -> Result<(), Error> {
+        self.end_leases(None).await
+    }
+
+    /// Ends the leases of one owner, as engines that share a store do with one that is silent. Of the simulation, whose
+    /// engines share a SQLite store.
+    #[cfg(feature = "crash-points")]
+    pub async fn bury(&self, owner: &str) -> Result<(), Error> {
+        self.end_leases(Some(owner)).await
+    }
+
+    async fn end_leases(&self, owner: Option<&str>) -> Result<(), Error> {
         let mut write = self.soft().await?;
         for statement in [
-            "UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
-            "UPDATE lane SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
-            "UPDATE notice SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
-            "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE lease_owner IS NOT NULL",
+            "UPDATE feed SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
+            "UPDATE lane SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
+            "UPDATE notice SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
+            "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
         ] {
-            sql::query(statement).execute(&mut *write).await?;
+            sql::query(statement).bind(owner).execute(&mut *write).await?;
         }
         Ok(write.commit().await?)
     }

@@ -2,15 +2,15 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{Database, PgPool, Postgres, Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
-use super::begun::Begun;
+use super::lent::{Lent, Served};
 
 /// Connections.
 #[derive(Debug, Clone)]
 pub(in crate::store) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Served),
 }
 
 /// How a transaction begins.
@@ -29,7 +29,7 @@ impl Pool {
     pub(in crate::store) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(pool) => Connection::Sqlite(Held::Alone(pool.acquire().await?)),
-            Self::Postgres(pool) => Connection::Postgres(Held::Alone(pool.acquire().await?)),
+            Self::Postgres(served) => Connection::Postgres(served.acquire().await?),
         })
     }
 
@@ -49,13 +49,13 @@ impl Pool {
                     begun => begun?,
                 },
             })),
-            Self::Postgres(pool) => {
+            Self::Postgres(served) => {
                 let statement = match how {
                     Begin::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                     Begin::Durable => "BEGIN; SET LOCAL synchronous_commit = on",
                     Begin::Soft => "BEGIN; SET LOCAL synchronous_commit = off",
                 };
-                Connection::Postgres(Held::Transaction(Begun::begin(pool, statement).await?))
+                Connection::Postgres(served.begin(statement).await?)
             }
         }))
     }
@@ -64,7 +64,7 @@ impl Pool {
     pub(in crate::store) fn is_idle(&self) -> bool {
         match self {
             Self::Sqlite(pool) => pool.num_idle() == pool.size() as usize,
-            Self::Postgres(pool) => pool.num_idle() == pool.size() as usize,
+            Self::Postgres(Served { pool, .. }) => pool.num_idle() == pool.size() as usize,
         }
     }
 
@@ -72,7 +72,7 @@ impl Pool {
     pub(in crate::store) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(served) => served.pool.close().await,
         }
     }
 }
@@ -80,19 +80,19 @@ impl Pool {
 /// A connection.
 #[derive(Debug)]
 pub(in crate::store) enum Connection {
-    Sqlite(Held<Sqlite, sqlx::Transaction<'static, Sqlite>>),
-    Postgres(Held<Postgres, Begun>),
+    Sqlite(Held),
+    Postgres(Lent),
 }
 
-/// How a connection is held.
+/// How a connection of SQLite is held.
 #[derive(Debug)]
-pub(in crate::store) enum Held<D: Database, T> {
-    Alone(PoolConnection<D>),
-    Transaction(T),
+pub(in crate::store) enum Held {
+    Alone(PoolConnection<Sqlite>),
+    Transaction(sqlx::Transaction<'static, Sqlite>),
 }
 
-impl<D: Database, T: DerefMut<Target = D::Connection>> Held<D, T> {
-    pub(super) fn get(&mut self) -> &mut D::Connection {
+impl Held {
+    pub(super) fn get(&mut self) -> &mut SqliteConnection {
         match self {
             Self::Alone(connection) => connection,
             Self::Transaction(transaction) => transaction,
@@ -128,12 +128,13 @@ impl Transaction {
     /// Waits until no other transaction has this turn, and takes it until the end. With SQLite a transaction that
     /// writes is the only one anyway.
     pub(in crate::store) async fn lock(&mut self, turn: Turn) -> Result<(), sqlx::Error> {
-        if let Connection::Postgres(held) = &mut self.0 {
-            sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
+        if let Connection::Postgres(lent) = &mut self.0 {
+            let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
                 .bind(LOCKS)
-                .bind(turn as i32)
-                .execute(held.get())
-                .await?;
+                .bind(turn as i32);
+            let patience = lent.asks();
+            let answer = patience.wait(lock.execute(&mut **lent)).await;
+            lent.answered(answer)?;
         }
         Ok(())
     }
@@ -142,8 +143,8 @@ impl Transaction {
         match self.0 {
             Connection::Sqlite(Held::Transaction(sqlite)) if commit => sqlite.commit().await,
             Connection::Sqlite(Held::Transaction(sqlite)) => sqlite.rollback().await,
-            Connection::Postgres(Held::Transaction(postgres)) => postgres.end(commit).await,
-            Connection::Sqlite(Held::Alone(_)) | Connection::Postgres(Held::Alone(_)) => Ok(()),
+            Connection::Postgres(postgres) => postgres.end(commit).await,
+            Connection::Sqlite(Held::Alone(_)) => Ok(()),
         }
     }
 }
@@ -205,6 +206,6 @@ pub(in crate::store) async fn script(
 ) -> Result<(), sqlx::Error> {
     match connection {
         Connection::Sqlite(held) => sqlx::raw_sql(text).execute(held.get()).await.map(|_| ()),
-        Connection::Postgres(held) => sqlx::raw_sql(text).execute(held.get()).await.map(|_| ()),
+        Connection::Postgres(lent) => sqlx::raw_sql(text).execute(&mut **lent).await.map(|_| ()),
     }
 }

@@ -6,20 +6,21 @@
 //!
 //! Whole numbers are `i64` on the wire, truth values `0` and `1`; a smaller type is checked when it is read.
 
-mod begun;
 mod connection;
+mod lent;
 mod row;
 mod value;
 
 use std::marker::PhantomData;
 
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{Stream, TryStreamExt as _, stream};
 
 #[cfg(test)]
 pub(super) use self::connection::script;
 use self::value::{Value, for_postgres, for_sqlite};
 pub(super) use self::{
     connection::{Begin, Connection, On, Pool, Transaction, Turn},
+    lent::Served,
     row::{Column, FromRow, Row},
     value::Bind,
 };
@@ -112,9 +113,11 @@ macro_rules! run {
                 let query = sqlx::query_with($query.text.sqlite, for_sqlite($query.values)?);
                 query.$method(held.get()).await.map($each($sqlite))
             }
-            Connection::Postgres(held) => {
+            Connection::Postgres(lent) => {
                 let query = sqlx::query_with($query.text.postgres, for_postgres($query.values)?);
-                query.$method(held.get()).await.map($each($postgres))
+                let patience = lent.asks();
+                let answer = patience.wait(query.$method(&mut **lent)).await;
+                lent.answered(answer).map($each($postgres))
             }
         }
     };
@@ -135,9 +138,11 @@ impl<'q> Query<'q> {
                 let query = sqlx::query_with(self.text.sqlite, for_sqlite(self.values)?);
                 Ok(Done(query.execute(held.get()).await?.rows_affected()))
             }
-            Connection::Postgres(held) => {
+            Connection::Postgres(lent) => {
                 let query = sqlx::query_with(self.text.postgres, for_postgres(self.values)?);
-                Ok(Done(query.execute(held.get()).await?.rows_affected()))
+                let patience = lent.asks();
+                let answer = patience.wait(query.execute(&mut **lent)).await;
+                Ok(Done(lent.answered(answer)?.rows_affected()))
             }
         }
     }
@@ -192,7 +197,7 @@ impl<'q, T: FromRow> Typed<'q, T> {
         self.query.fetch_all(on).await?.iter().map(T::from_row).collect()
     }
 
-    /// One row after the other, as they come.
+    /// One row after the other, as they come; those of PostgreSQL come together.
     pub(super) fn fetch<'c>(
         self,
         connection: &'c mut Connection,
@@ -207,11 +212,16 @@ impl<'q, T: FromRow> Typed<'q, T> {
                     .fetch(held.get())
                     .map_ok(Row::Sqlite),
             ),
-            Connection::Postgres(held) => Box::pin(
-                sqlx::query_with(text.postgres, for_postgres(values)?)
-                    .fetch(held.get())
-                    .map_ok(Row::Postgres),
-            ),
+            Connection::Postgres(lent) => {
+                let query = sqlx::query_with(text.postgres, for_postgres(values)?);
+                let rows = async move {
+                    let patience = lent.asks();
+                    let answer = patience.wait(query.fetch_all(&mut **lent)).await;
+                    let rows = lent.answered(answer)?.into_iter();
+                    Ok::<_, sqlx::Error>(stream::iter(rows.map(|row| Ok(Row::Postgres(row)))))
+                };
+                Box::pin(stream::once(rows).try_flatten())
+            }
         };
         Ok(rows.and_then(|row| std::future::ready(T::from_row(&row))))
     }
