@@ -163,7 +163,9 @@ impl Intake {
         let (now, interval) = (self.clock.now(), feed.spec.poll_interval.get());
         let missed = later(feed.due_at, interval) < now;
         // The turn after a poll comes within the interval; one that was waited for comes later.
-        let follows = feed.last_poll_at.is_some_and(|last| feed.due_at <= later(last, interval));
+        let follows = feed
+            .last_poll_at
+            .is_some_and(|last| feed.due_at <= later(last, interval));
         if !missed || !follows {
             return false;
         }
