@@ -9,7 +9,7 @@ use zoom_log_engine::crash;
 const SEEDS: u64 = 24;
 
 /// Seeds that die where none of those does.
-const RARE: [u64; 2] = [26, 51];
+const RARE: [u64; 3] = [26, 28, 64];
 
 /// Seeds with one engine and with three, all of which die.
 const ALONE: u64 = 13;
@@ -52,7 +52,7 @@ async fn the_laws_hold_under_a_fixed_set_of_seeds_that_passes_every_crash_point(
     // Several engines over one store, and those that were paused found their feeds taken over.
     let several: Vec<u64> = totals.iter().map(|total| total.shared).collect();
     assert!(several[0] > SEEDS / 3 && several[0] < SEEDS, "{several:?}");
-    assert!(total.pauses > 10 && total.fenced > 10, "{total:?}");
+    assert!(total.pauses > 10 && total.fenced > 4, "{total:?}");
     let real_only = BTreeSet::from(REAL_ONLY);
     let all = totals.iter().flat_map(|total| &total.died_at);
     let died: BTreeSet<&str> = all.chain(&real_only).copied().collect();
@@ -77,7 +77,8 @@ async fn a_seed_does_the_same_each_time() {
             })
         })
         .await;
-        let [one, two] = outcomes.map(|outcome| (outcome.digest, outcome.lives, outcome.rows, outcome.engines));
+        let [one, two] =
+            outcomes.map(|outcome| (outcome.digest, outcome.lives, outcome.rows, outcome.engines));
         assert_eq!(one, two);
         assert_eq!(one.3, engines);
         assert!(one.1 > 4, "engines died in that seed: {one:?}");

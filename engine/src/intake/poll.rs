@@ -162,10 +162,10 @@ impl Intake {
     pub(super) async fn waits_its_turn(&self, feed: &ClaimedFeed) -> bool {
         let (now, interval) = (self.clock.now(), feed.spec.poll_interval.get());
         let missed = later(feed.due_at, interval) < now;
-        // The turn after a poll comes within five quarters of the interval; one that was waited for comes later.
+        // The turn after a poll comes within the interval; one that was waited for comes later.
         let follows = feed
             .last_poll_at
-            .is_some_and(|last| feed.due_at <= later(last, interval * 3 / 2));
+            .is_some_and(|last| feed.due_at <= later(last, interval));
         if !missed || !follows {
             return false;
         }

@@ -62,13 +62,13 @@ impl Read {
 }
 
 /// When a feed that was polled at `began` is polled next. Each has a phase of its own within the interval, drawn by `chance`:
-/// however many feeds were polled at once, from the next poll on they are spread evenly. The next turn comes after a
-/// quarter of the interval at the earliest, after five quarters at the latest, and then each interval.
+/// however many feeds were polled at once, from the next poll on they are spread evenly, and none later than an interval
+/// after the poll before it.
 pub fn next_poll(began: Timestamp, interval: Duration, chance: u32) -> Timestamp {
     let length = i128::try_from(interval.as_millis()).unwrap_or(i128::MAX).max(1);
     let phase = length * i128::from(chance) / (i128::from(u32::MAX) + 1);
-    let earliest = i128::from(began.as_millisecond()) + length / 4;
-    let due = earliest + 1 + (phase - earliest - 1).rem_euclid(length);
+    let earliest = i128::from(began.as_millisecond()) + 1;
+    let due = earliest + (phase - earliest).rem_euclid(length);
     let due = i64::try_from(due)
         .ok()
         .and_then(|due| Timestamp::from_millisecond(due).ok());

@@ -42,14 +42,16 @@ impl Served {
         let settings = [
             ("store.url", url.as_str()),
             ("store.connect_timeout", "2s"),
-            ("store.statement_timeout", "1s"),
-            ("store.lock_timeout", "500ms"),
+            ("store.statement_timeout", "2s"),
+            ("store.lock_timeout", "1s"),
             ("zoom.sweep_interval", "5s"),
             ("delivery.retry_first", "100ms"),
             ("log.level", "info"),
         ];
         let engine = Engine::start_with(&sim.url(), &settings).await;
-        let lake = engine.create("destinations", json!({"name": "lake", "file": {"path": "lake"}})).await;
+        let lake = engine
+            .create("destinations", json!({"name": "lake", "file": {"path": "lake"}}))
+            .await;
         let source = json!({
             "name": "corp", "account_id": ACCOUNT, "client_id": CLIENT, "client_secret": SECRET,
             "destination_ids": [lake], "poll_interval": "15s",
@@ -85,7 +87,11 @@ impl Served {
 
     async fn poll(&self) {
         // One that cannot be asked for now comes by itself.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.engine.client().poll_source(&self.source)).await;
+        let _ = tokio::time::timeout(
+            Duration::from_secs(1),
+            self.engine.client().poll_source(&self.source),
+        )
+        .await;
     }
 
     async fn all_is_delivered(&self) {
@@ -107,8 +113,12 @@ impl Served {
 
     fn resident(&self) -> u64 {
         let pid = self.engine.pid().unwrap();
-        let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let status =
+            std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
@@ -133,7 +143,11 @@ impl Served {
     async fn is_ready(&self) {
         wait::until(SOON, "the engine to be ready", async || {
             let answer = self.engine.ask(Method::GET, "/readyz", None).await;
-            if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(answer.text())
+            }
         })
         .await;
     }

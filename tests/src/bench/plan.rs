@@ -88,14 +88,14 @@ impl Kind {
 /// A workspace of each kind, all of one size, and applied.
 struct Sides {
     size: u32,
-    sides: [(Kind, Terraform); 4],
+    workspaces: [(Kind, Terraform); 4],
     /// How long the apply of the sources took.
     made: Duration,
 }
 
 impl Sides {
     async fn make(engine: &Engine, size: u32, name: &str) -> Self {
-        let sides = Kind::ALL.map(|kind| {
+        let workspaces = Kind::ALL.map(|kind| {
             let provider = match kind {
                 Kind::Bare | Kind::BareData => Binary::Floor,
                 Kind::Source | Kind::Data => Binary::Provider,
@@ -105,18 +105,22 @@ impl Sides {
             (kind, terraform)
         });
         let mut made = Duration::ZERO;
-        for (kind, terraform) in &sides {
+        for (kind, terraform) in &workspaces {
             let took = apply(terraform, size).await;
             if *kind == Kind::Source {
                 made = took;
             }
         }
-        Self { size, sides, made }
+        Self {
+            size,
+            workspaces,
+            made,
+        }
     }
 
     fn side(&self, kind: Kind) -> &Terraform {
         let (_, terraform) = self
-            .sides
+            .workspaces
             .iter()
             .find(|(side, _)| *side == kind)
             .expect("a side of each kind");
@@ -127,7 +131,7 @@ impl Sides {
     async fn time(&self, arguments: &[&str], rounds: u32) -> Times {
         let mut times = [const { Vec::new() }; 4];
         for round in 0..=rounds {
-            for ((_, terraform), times) in self.sides.iter().zip(&mut times) {
+            for ((_, terraform), times) in self.workspaces.iter().zip(&mut times) {
                 let (took, _) = succeed(terraform, arguments).await;
                 if round > 0 {
                     times.push(took.as_secs_f64());

@@ -111,7 +111,8 @@ async fn main() -> ExitCode {
         options.idle_sources = vec![10];
         options.idle_seconds = options.idle_seconds.min(15);
         options.store_rows = options.store_rows.min(200);
-        options.failover_sources = options.failover_sources.min(4);
+        // As many as it takes that hardly ever all of them are at home on one engine.
+        options.failover_sources = options.failover_sources.min(16);
         options.lease = options.lease.min(5);
         options.failovers = options.failovers.min(1);
     }
