@@ -20,7 +20,7 @@ use crate::{
     store::{
         Error, Store,
         catalog::SealedSecret,
-        delivery::{Lane, Trouble},
+        delivery::{Claim, Lane, Trouble},
     },
     telemetry::{DestinationFault, DestinationLabels, Telemetry},
     vault::Vault,
@@ -119,14 +119,26 @@ impl DeliveryWorker {
         let span = info_span!("lane", destination.id = %lane.claim.destination);
         let claim = lane.claim.clone();
         if let Err(error) = self.deliver(lane, stop).instrument(span).await {
-            // A passing fault of the store must not hold the lane for as long as its lease lasts.
-            let again = later(self.clock.now(), STORE_PAUSE);
-            if let Err(error) = self.store.release_lane(&claim, Some(again)).await {
-                debug!(error = error.chain(), "the lane is left to its lease");
-            }
+            self.give_back(&claim, stop).await;
             return Err(error);
         }
         Ok(Next::Again)
+    }
+
+    /// Gives a lane back, once the store takes it: a fault of the store, however long, must not hold the lane for as long
+    /// as its lease lasts.
+    async fn give_back(&self, claim: &Claim, stop: &CancellationToken) {
+        loop {
+            let again = later(self.clock.now(), STORE_PAUSE);
+            let Err(error) = self.store.release_lane(claim, Some(again)).await else {
+                return;
+            };
+            debug!(error = error.chain(), "the lane cannot be given back yet");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(STORE_PAUSE) => {}
+            }
+        }
     }
 
     async fn deliver(&self, lane: Lane, stop: &CancellationToken) -> Result<(), Error> {

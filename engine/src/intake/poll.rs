@@ -31,8 +31,8 @@ const BACKOFF: Backoff = Backoff {
 /// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
 const BLOCKED_BEAT: Duration = Duration::from_mins(5);
 
-/// How often a feed is tried to be given back to a store that failed.
-const GIVE_UP_TRIES: u32 = 5;
+/// So often the pause doubles before a feed is tried again to be given back to a store that failed.
+const MOST_DOUBLINGS: u32 = 3;
 
 /// What tells a feed's turn from those of others.
 fn dice(feed: &ClaimedFeed) -> u32 {
@@ -180,18 +180,18 @@ impl Intake {
             .is_ok()
     }
 
-    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease; after some tries it
-    /// is left to that.
+    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease.
     async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
-        for tries in 0..GIVE_UP_TRIES {
-            let pause = STORE_PAUSE * 2_u32.pow(tries);
+        let mut tries = 0;
+        loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.clock.sleep(pause) => {}
+                () = self.clock.sleep(STORE_PAUSE * 2_u32.pow(tries)) => {}
             }
             if self.store.hand_back_feed(feed.id, feed.fence, None).await.is_ok() {
                 return;
             }
+            tries = (tries + 1).min(MOST_DOUBLINGS);
         }
     }
 
