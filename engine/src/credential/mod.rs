@@ -1,8 +1,9 @@
 //! What a source shows to Zoom: its app's secret, and, where somebody had to consent, the refresh token.
 //!
 //! Who takes part: [`Credentials`] makes a [`Credential`] of a source, for polls and for checks alike; `keeper` holds
-//! the refresh token on behalf of the adapter, and `access` the access token, for all engines; `consent` takes what a browser brings back; the [`RenewalWorker`] renews
-//! tokens that nobody has needed for most of a day, so that none dies of idleness.
+//! the refresh token on behalf of the adapter, and `access` the access token, for all engines; `consent` takes what a
+//! browser brings back; the [`RenewalWorker`] renews tokens that nobody has needed for most of a day, so that none dies
+//! of idleness.
 //!
 //! What holds:
 //! * **One writer.** Zoom voids a refresh token when it gives the next one. Whoever uses one has claimed it in the
