@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Intake, STORE_PAUSE,
+    Intake,
     ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
@@ -30,9 +30,6 @@ const BACKOFF: Backoff = Backoff {
 
 /// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
 const BLOCKED_BEAT: Duration = Duration::from_mins(5);
-
-/// So often the pause doubles before a feed is tried again to be given back to a store that failed.
-const MOST_DOUBLINGS: u32 = 3;
 
 /// What tells a feed's turn from those of others.
 fn dice(feed: &ClaimedFeed) -> u32 {
@@ -119,7 +116,9 @@ impl Intake {
             }
             Err(Stopped::Store(error)) => {
                 warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
-                self.give_up(&feed, stop).await;
+                // It is still due: given back at once it would only be claimed again, and fail again.
+                let give = || self.store.hand_back_feed(feed.id, feed.fence, None);
+                self.store.insist(&feed.key.to_string(), stop, give).await;
                 return;
             }
             Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
@@ -178,21 +177,6 @@ impl Intake {
             .hand_back_feed(feed.id, feed.fence, Some(due))
             .await
             .is_ok()
-    }
-
-    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease.
-    async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
-        let mut tries = 0;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep(STORE_PAUSE * 2_u32.pow(tries)) => {}
-            }
-            if self.store.hand_back_feed(feed.id, feed.fence, None).await.is_ok() {
-                return;
-            }
-            tries = (tries + 1).min(MOST_DOUBLINGS);
-        }
     }
 
     /// Does the reads that are wanted.
