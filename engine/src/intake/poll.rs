@@ -38,8 +38,12 @@ fn dice(feed: &ClaimedFeed) -> u32 {
 
 /// How a poll ended that was not stopped.
 enum Came {
-    /// Its reads are done; the next one is due after `pause`.
-    Through { pause: Duration },
+    /// Its reads are done; the next poll is due at the feed's turn.
+    Through,
+    /// There is more to read at once.
+    More,
+    /// Its reads are done, and the budget must last: the next poll is due so long after this one began.
+    Paced { pause: Duration },
     /// The budget allows nothing before that instant.
     ToWait { until: Timestamp },
     /// Nobody takes the feed's events.
@@ -79,13 +83,14 @@ impl Intake {
         let now = self.clock.now();
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
-            Ok(Came::Through { pause }) => {
-                let due = if pause == interval {
-                    plan::next_poll(began, interval, dice(&feed))
-                } else {
-                    later(began, pause)
-                };
+            Ok(Came::Through) => {
+                let due = plan::next_poll(began, interval, dice(&feed));
                 (PollOutcome::Succeeded, PollEnd::Succeeded, due.max(now))
+            }
+            Ok(Came::More) => (PollOutcome::Succeeded, PollEnd::Succeeded, now),
+            Ok(Came::Paced { pause }) => {
+                let due = later(began, pause).max(now);
+                (PollOutcome::Succeeded, PollEnd::Succeeded, due)
             }
             Ok(Came::ToWait { until }) | Err(Stopped::Budget { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
@@ -216,12 +221,11 @@ impl Intake {
         );
         let hurry = self.turn(&mut reader, feed, frugal).await;
         reader.close().await;
-        let pause = if hurry? {
-            Duration::ZERO
-        } else {
-            self.pace(feed, budget, daily).await?
-        };
-        Ok(Came::Through { pause })
+        if hurry? {
+            return Ok(Came::More);
+        }
+        let pause = self.pace(feed, budget, daily).await?;
+        Ok(pause.map_or(Came::Through, |pause| Came::Paced { pause }))
     }
 
     /// Why nothing is collected of a feed whose events nobody takes.
@@ -303,13 +307,18 @@ impl Intake {
         }
     }
 
-    /// How long to wait until the next poll.
-    async fn pace(&self, feed: &ClaimedFeed, budget: Budget, daily: u64) -> Result<Duration, Stopped> {
-        let interval = feed.spec.poll_interval.get();
+    /// How long to wait until the next poll, where that is longer than the feed's own interval.
+    async fn pace(
+        &self,
+        feed: &ClaimedFeed,
+        budget: Budget,
+        daily: u64,
+    ) -> Result<Option<Duration>, Stopped> {
         if !budget.runs_low(daily) {
-            return Ok(interval);
+            return Ok(None);
         }
         let feeds = self.store.feeds_of_account(feed.spec.account_key()).await?;
+        let interval = feed.spec.poll_interval.get();
         Ok(budget.pace(daily, feeds, interval, self.clock.now()))
     }
 
