@@ -6,7 +6,6 @@ use std::{path::Path, time::Duration};
 use e2e::{
     delivered::{self, Difference},
     engine::Engine,
-    kills::each_once,
     proxy::{Mode, Proxy},
     sim::{Bulk, Mix, Report, Sim},
     wait,
@@ -100,7 +99,7 @@ impl Served {
             let events = delivered::read_file(&self.engine.out("lake"));
             let difference = Difference::between(&owed, &delivered::multiset(&events));
             assert!(difference.doubled.is_empty(), "{difference}");
-            each_once(&events);
+            delivered::each_once(&events);
             if difference.is_none() {
                 return Ok(());
             }
