@@ -44,6 +44,7 @@ mod serve;
 mod sources;
 mod status;
 mod table;
+mod strict;
 mod table_access;
 #[cfg(test)]
 mod tests;
