@@ -150,14 +150,16 @@ impl Intake {
             .add(&PollLabels::of(feed.key.log_type, outcome), 1);
         self.show(&feed, began, &end);
         crash::point("intake.before_release").await;
-        let released = self
-            .store
-            .release_feed(feed.id, feed.fence, began, due, &end)
-            .await;
+        let release = async || {
+            let released = self.store.release_feed(feed.id, feed.fence, began, due, &end);
+            // Who finds it fenced has nothing to give back, or has given it back without hearing so.
+            released.await.map(drop)
+        };
+        let released = release().await;
         crash::point("intake.released").await;
-        match released {
-            Ok(Ok(()) | Err(_)) => {}
-            Err(error) => warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back"),
+        if let Err(error) = released {
+            warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back yet");
+            self.store.insist(&feed.key.to_string(), stop, release).await;
         }
     }
 
