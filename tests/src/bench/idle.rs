@@ -34,6 +34,9 @@ pub struct Options {
     pub sources: Vec<u32>,
     /// Seconds from poll to poll, and the length of each window that is looked at.
     pub seconds: u32,
+    /// Whether it need only be seen to work: feeds are then not waited for to be as they will be, and the API is asked for
+    /// a moment only.
+    pub hasty: bool,
 }
 
 /// How requests came over a window.
@@ -49,12 +52,16 @@ struct Spread {
 ///
 /// When a feed is not polled, or the API does not answer.
 pub async fn measure(options: &Options) -> Table {
-    let Options { sources, seconds } = options;
+    let Options {
+        sources,
+        seconds,
+        hasty,
+    } = options;
     let mut table = Table::new(format!(
         "f. Feeds without a new event, polled every {seconds} s, for {seconds} s each"
     ));
     for sources in sources {
-        one(&mut table, *sources, *seconds).await;
+        one(&mut table, *sources, *seconds, *hasty).await;
     }
     table.note("Busiest second: report requests at the simulator, of the mean of all seconds of the window.");
     table.note(format!(
@@ -63,7 +70,7 @@ pub async fn measure(options: &Options) -> Table {
     table
 }
 
-async fn one(table: &mut Table, sources: u32, seconds: u32) {
+async fn one(table: &mut Table, sources: u32, seconds: u32, hasty: bool) {
     let window = Duration::from_secs(seconds.into());
     let zoom = Simulator::start("idle", "app", &[("--accounts", sources.into())]).await;
     let mut engine = Engine::start_with(&zoom.url, &[("log.level", "info")]).await;
@@ -77,8 +84,10 @@ async fn one(table: &mut Table, sources: u32, seconds: u32) {
     let declared = began.elapsed();
     let feeds = u64::from(sources) * 2;
     polled(&zoom, feeds).await;
-    // From the second poll on it is as it will be.
-    tokio::time::sleep(window + window / 4).await;
+    if !hasty {
+        // From the second poll on it is as it will be.
+        tokio::time::sleep(window + window / 4).await;
+    }
 
     let (worked, since) = (processor_seconds(pid), Timestamp::now());
     tokio::time::sleep(window).await;
@@ -90,13 +99,14 @@ async fn one(table: &mut Table, sources: u32, seconds: u32) {
         idle.requests
     );
     let resident = memory(pid, "VmRSS");
-    let answers = load(&engine, &ids, window / 2).await;
+    let answers = load(&engine, &ids, if hasty { window / 10 } else { window / 2 }).await;
 
     // Everything is due at once.
     engine.stop().await;
     engine.set("clock.ahead", &format!("{}s", 2 * seconds));
     let since = Timestamp::now();
     engine.start_again().await;
+    let window = if hasty { window / 3 } else { window };
     tokio::time::sleep(window).await;
     let herd = spread(&zoom, since, window).await;
     let pid = engine.pid().expect("the engine runs");
