@@ -27,11 +27,12 @@
 mod detail;
 mod instant;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use bytes::Bytes;
 use engine_api::LogType;
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 
 use crate::model::{
     Event, EventIds, FeedKey,
@@ -83,6 +84,7 @@ struct Same {
     collected_at: Option<Timestamp>,
     /// The instant, in quotes.
     collected: String,
+    instants: instant::Writer,
 }
 
 impl Same {
@@ -104,17 +106,18 @@ impl Same {
         if self.collected_at != Some(at) {
             self.collected_at = Some(at);
             self.collected.clear();
-            instant(at, &mut self.collected);
+            quoted(&mut self.instants, at, &mut self.collected);
         }
         &self.collected
     }
 }
 
 impl Lines {
-    /// None yet, with room for about so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
+    /// None yet, with room for about so many bytes and events.
+    pub fn with_capacity(bytes: usize, events: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(events),
             ..Self::default()
         }
     }
@@ -190,7 +193,7 @@ fn about(event: &Event<'_>, origin: &Origin, same: &mut Same, out: &mut String) 
     out.push_str(same.labels(event.labels));
     out.push_str("],\"event_time\":");
     match event.time {
-        Some(time) => instant(time, out),
+        Some(time) => quoted(&mut same.instants, time, out),
         None => out.push_str("null"),
     }
     out.push_str(",\"collected_at\":");
@@ -214,9 +217,9 @@ fn about(event: &Event<'_>, origin: &Origin, same: &mut Same, out: &mut String) 
     out.push('}');
 }
 
-fn instant(instant: Timestamp, out: &mut String) {
+fn quoted(instants: &mut instant::Writer, instant: Timestamp, out: &mut String) {
     out.push('"');
-    instant::write(instant, out);
+    instants.write(instant, out);
     out.push('"');
 }
 
@@ -249,7 +252,9 @@ fn one_line(json: &str, out: &mut String) {
 /// How many underscores our member's name needs, so that the row has no member of that name.
 fn underscores(row: &str) -> usize {
     // A name can also be written with escapes; rows with neither are nearly all, and need no look inside.
-    if !row.contains(MEMBER) && !row.contains("\\u") {
+    static OURS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MEMBER));
+    let escaped = memchr::memchr(b'\\', row.as_bytes()).is_some() && row.contains("\\u");
+    if !escaped && OURS.find(row.as_bytes()).is_none() {
         return 0;
     }
     let names = names(row).unwrap_or_default();
