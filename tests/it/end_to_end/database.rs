@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(40);
 /// How long it is watched for asking Zoom for what could not be kept: several statements' time.
 const WATCHED: Duration = Duration::from_secs(6);
 /// How soon all is delivered: a feed whose poll ended in the trouble must not wait for the end of its lease, two minutes.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// An engine on a PostgreSQL behind a proxy, with one source whose rows are all delivered.
 struct Served {
