@@ -153,7 +153,9 @@ async fn run(options: &Options) {
     if options.quick {
         // The figures say little anyway, and most of the time is waiting.
         let tables = join_all(measures.map(|measure| take(measure, options))).await;
-        tables.iter().for_each(|table| println!("\n{table}"));
+        for table in tables {
+            println!("\n{table}");
+        }
         return;
     }
     for measure in measures {
