@@ -27,11 +27,12 @@
 mod detail;
 mod instant;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use bytes::Bytes;
 use engine_api::LogType;
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 
 use crate::model::{
     Event, EventIds, FeedKey,
@@ -71,21 +72,60 @@ impl Origin {
 pub struct Lines {
     text: String,
     ends: Vec<usize>,
+    same: Same,
+}
+
+/// What an event mostly has in common with the one before it, as it is written there.
+#[derive(Debug, Clone, Default)]
+struct Same {
+    labels: String,
+    /// The labels, each in quotes.
+    quoted: String,
+    collected_at: Option<Timestamp>,
+    /// The instant, in quotes.
+    collected: String,
+    instants: instant::Writer,
+}
+
+impl Same {
+    fn labels(&mut self, labels: &str) -> &str {
+        if self.labels != labels {
+            labels.clone_into(&mut self.labels);
+            self.quoted.clear();
+            for (number, label) in labels.split(',').enumerate() {
+                if number > 0 {
+                    self.quoted.push(',');
+                }
+                quote(label, &mut self.quoted);
+            }
+        }
+        &self.quoted
+    }
+
+    fn collected_at(&mut self, at: Timestamp) -> &str {
+        if self.collected_at != Some(at) {
+            self.collected_at = Some(at);
+            self.collected.clear();
+            quoted(&mut self.instants, at, &mut self.collected);
+        }
+        &self.collected
+    }
 }
 
 impl Lines {
-    /// None yet, with room for about so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
+    /// None yet, with room for about so many bytes and events.
+    pub fn with_capacity(bytes: usize, events: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
-            ends: Vec::new(),
+            ends: Vec::with_capacity(events),
+            ..Self::default()
         }
     }
 
     /// Adds an event; answers how many bytes its line takes, the line feed included.
     pub fn push(&mut self, event: &Event<'_>, origin: &Origin, metadata: bool) -> usize {
         let start = self.text.len();
-        encode(event, origin, metadata, &mut self.text);
+        encode(event, origin, metadata, &mut self.same, &mut self.text);
         self.text.push('\n');
         self.ends.push(self.text.len());
         self.text.len() - start
@@ -122,7 +162,7 @@ impl Lines {
 }
 
 /// Writes one event as JSON on one line, without a line feed behind it.
-pub fn encode(event: &Event<'_>, origin: &Origin, metadata: bool, out: &mut String) {
+fn encode(event: &Event<'_>, origin: &Origin, metadata: bool, same: &mut Same, out: &mut String) {
     let row = event.row.trim_matches(is_space);
     if !metadata {
         return one_line(row, out);
@@ -142,27 +182,22 @@ pub fn encode(event: &Event<'_>, origin: &Origin, metadata: bool, out: &mut Stri
         one_line(row, out);
         out.push_str(",\"zoom_log\":");
     }
-    about(event, origin, out);
+    about(event, origin, same, out);
     out.push('}');
 }
 
-fn about(event: &Event<'_>, origin: &Origin, out: &mut String) {
+fn about(event: &Event<'_>, origin: &Origin, same: &mut Same, out: &mut String) {
     out.push_str(r#"{"id":""#);
     origin.ids.id(event.day, event.hash, event.occurrence).write(out);
     out.push_str(&origin.named);
-    for (number, label) in event.labels.split(',').enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        quote(label, out);
-    }
+    out.push_str(same.labels(event.labels));
     out.push_str("],\"event_time\":");
     match event.time {
-        Some(time) => instant(time, out),
+        Some(time) => quoted(&mut same.instants, time, out),
         None => out.push_str("null"),
     }
     out.push_str(",\"collected_at\":");
-    instant(event.collected_at, out);
+    out.push_str(same.collected_at(event.collected_at));
     out.push_str(",\"occurrence\":");
     match event.occurrence {
         1 => out.push('1'),
@@ -182,9 +217,9 @@ fn about(event: &Event<'_>, origin: &Origin, out: &mut String) {
     out.push('}');
 }
 
-fn instant(instant: Timestamp, out: &mut String) {
+fn quoted(instants: &mut instant::Writer, instant: Timestamp, out: &mut String) {
     out.push('"');
-    instant::write(instant, out);
+    instants.write(instant, out);
     out.push('"');
 }
 
@@ -217,7 +252,9 @@ fn one_line(json: &str, out: &mut String) {
 /// How many underscores our member's name needs, so that the row has no member of that name.
 fn underscores(row: &str) -> usize {
     // A name can also be written with escapes; rows with neither are nearly all, and need no look inside.
-    if !row.contains(MEMBER) && !row.contains("\\u") {
+    static OURS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MEMBER));
+    let escaped = memchr::memchr(b'\\', row.as_bytes()).is_some() && row.contains("\\u");
+    if !escaped && OURS.find(row.as_bytes()).is_none() {
         return 0;
     }
     let names = names(row).unwrap_or_default();
@@ -280,6 +317,7 @@ mod tests {
             &event,
             &Origin::new(&feed, "My \"Zoom\" logs"),
             metadata,
+            &mut Same::default(),
             &mut out,
         );
         out
@@ -375,6 +413,32 @@ mod tests {
         assert_eq!((lines.len(), lines.bytes()), (3, 9));
         let (bytes, ends) = lines.take(2);
         assert_eq!((&bytes[..], &ends[..]), (&b"1\n22\n"[..], &[2, 5][..]));
+    }
+
+    #[test]
+    fn a_line_is_the_same_whatever_stood_before_it() {
+        let origin = Origin::new(&feed(), "logs");
+        let event = |labels, second| Event {
+            hash: RowHash([1; 12]),
+            day: Day::UNDATED,
+            occurrence: 1,
+            time: None,
+            late: false,
+            collected_at: Timestamp::from_second(second).unwrap(),
+            labels,
+            row: "{}",
+            detail_at: None,
+        };
+        let mut all = Lines::default();
+        for labels in ["sso", "sso,billing", "sso,billing", "sso"] {
+            for second in [1, 1, 2, 1] {
+                let start = all.bytes();
+                all.push(&event(labels, second), &origin, true);
+                let mut alone = Lines::default();
+                alone.push(&event(labels, second), &origin, true);
+                assert_eq!(all.text[start..], alone.text);
+            }
+        }
     }
 
     /// JSON of every shape, with the white space that pretty printers write.

@@ -1,6 +1,10 @@
 //! Rules of the source tree that no compiler holds: who may know whom, how long a file may be, what may not stay.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use e2e::binaries::{files, workspace};
 
@@ -130,16 +134,16 @@ fn none(what: &str, broken: &[String]) {
     assert!(broken.is_empty(), "{what}:\n  {}", broken.join("\n  "));
 }
 
-/// Returns the modules that a text of code names directly below `crate::`.
-fn imports(code: &str) -> BTreeSet<String> {
+/// Returns the modules that a text of code names directly below `root`: `crate::` or `super::`.
+fn imports(code: &str, root: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
+    for (at, _) in code.match_indices(root) {
         // `other_crate::` ends in the same letters.
         let before = code[..at].chars().next_back();
         if before.is_some_and(|character| character.is_alphanumeric() || "_$".contains(character)) {
             continue;
         }
-        let rest = &code[at + "crate::".len()..];
+        let rest = &code[at + root.len()..];
         match rest.strip_prefix('{') {
             Some(group) => found.extend(heads(group)),
             None => found.extend(word(rest)),
@@ -193,7 +197,7 @@ fn modules_of_the_engine_import_only_whom_they_may() {
             continue;
         };
         let code: Vec<&str> = source.code().map(|(_, line)| line).collect();
-        for imported in imports(&code.join("\n")) {
+        for imported in imports(&code.join("\n"), "crate::") {
             let name = imported.as_str();
             if name != module && !allowed.contains(&name) && !PURE.contains(&name) {
                 broken.push(format!("{}: `{module}` may not import `{name}`", source.path));
@@ -201,6 +205,40 @@ fn modules_of_the_engine_import_only_whom_they_may() {
         }
     }
     none("imports that the module table of the design forbids", &broken);
+}
+
+/// The table knows all handlers, and no handler knows the table: not by any way round.
+#[test]
+fn modules_of_the_api_form_no_circle() {
+    let mut left = BTreeMap::<String, BTreeSet<String>>::new();
+    for source in sources(&["engine/src/api"]) {
+        let module = Path::new(&source.path).strip_prefix("engine/src/api").unwrap();
+        let module = module.iter().next().unwrap().to_string_lossy();
+        let module = module.trim_end_matches(".rs");
+        // The root has what all work with.
+        if matches!(module, "mod" | "tests") {
+            continue;
+        }
+        let code: Vec<&str> = source.code().map(|(_, line)| line).collect();
+        let mut imported = imports(&code.join("\n"), "super::");
+        imported.remove(module);
+        left.entry(module.to_owned()).or_default().extend(imported);
+    }
+    assert!(left["table"].contains("objects") && left["objects"].contains("declare"));
+    loop {
+        let free = left
+            .iter()
+            .find(|(_, imported)| !imported.iter().any(|name| left.contains_key(name)));
+        let Some(free) = free.map(|(module, _)| module.clone()) else {
+            break;
+        };
+        left.remove(&free);
+    }
+    let circle: Vec<String> = left.into_keys().collect();
+    none(
+        "modules of the API that are in a circle, or import one that is",
+        &circle,
+    );
 }
 
 #[test]
@@ -290,5 +328,8 @@ fn imports_are_found_in_each_way_that_they_are_written() {
     let code = "use crate::{\n    model::{Row, Event},\n    store,\n    Thing,\n};\nuse crate::retry::Policy;\n\
                 fn f() -> crate::clock::Clock { other_crate::zoom::x(); $crate::vault }";
     let expected = ["clock", "model", "retry", "store"].map(str::to_owned);
-    assert_eq!(imports(code), BTreeSet::from(expected));
+    assert_eq!(imports(code, "crate::"), BTreeSet::from(expected));
+    let code = "use super::{\n    Api,\n    super::{Other, guard},\n    body,\n};";
+    let expected = ["body", "guard", "super"].map(str::to_owned);
+    assert_eq!(imports(code, "super::"), BTreeSet::from(expected));
 }

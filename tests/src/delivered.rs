@@ -1,6 +1,11 @@
 //! What reached a destination, held against what Zoom owes.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs, io,
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -190,6 +195,31 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Holds that each event has an id of its own.
+///
+/// # Panics
+///
+/// When one has none, or that of another.
+pub fn each_once(events: &[Event]) {
+    let mut ids = BTreeSet::new();
+    for event in events {
+        let id = event.zoom_log["id"].as_str().expect("an event has an id");
+        assert!(ids.insert(id), "an id came twice: {}", event.zoom_log);
+    }
+}
+
+/// Holds that a file has each row that is owed, no other, and each event under an id of its own.
+///
+/// # Panics
+///
+/// When it has not.
+pub fn is_just_what_is_owed(path: &Path, owed: &Multiset) {
+    let events = read_file(path);
+    let difference = Difference::between(owed, &multiset(&events));
+    assert!(difference.is_none(), "{}: {difference}", path.display());
+    each_once(&events);
+}
+
 /// Waits until a file holds exactly what an account owes.
 ///
 /// # Panics
@@ -224,7 +254,7 @@ pub async fn exactly(zoom: &World, account: &str, path: &Path, late: Duration) -
 mod tests {
     use serde_json::json;
 
-    use super::{Difference, Event, Multiset};
+    use super::{Difference, Event, Multiset, each_once, is_just_what_is_owed};
 
     #[test]
     fn our_object_is_cut_out_and_the_row_stays_to_the_byte() {
@@ -272,5 +302,33 @@ mod tests {
         assert_eq!(difference.doubled, rows(&[("same", 2)]));
         assert!(difference.to_string().starts_with("2 rows lost\n  1 x gone\n"));
         assert!(Difference::between(&owed, &owed).is_none());
+    }
+
+    fn lines(lines: &[(&str, &str)]) -> tempfile::NamedTempFile {
+        let lines = lines.iter();
+        let lines =
+            lines.map(|(row, id)| format!("{{\"row\":\"{row}\",\"zoom_log\":{{\"id\":\"{id}\"}}}}\n"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), lines.collect::<String>()).unwrap();
+        file
+    }
+
+    #[test]
+    fn twins_under_ids_of_their_own_are_what_is_owed() {
+        let owed = Multiset::from([(br#"{"row":"twin"}"#.to_vec(), 2)]);
+        is_just_what_is_owed(lines(&[("twin", "1"), ("twin", "2")]).path(), &owed);
+    }
+
+    #[test]
+    #[should_panic(expected = "an id came twice")]
+    fn an_id_that_came_twice_is_seen() {
+        each_once(&super::read_file(lines(&[("a", "1"), ("b", "1")]).path()));
+    }
+
+    #[test]
+    #[should_panic(expected = "1 rows lost")]
+    fn a_lost_row_is_seen() {
+        let owed = Multiset::from([(br#"{"row":"twin"}"#.to_vec(), 2)]);
+        is_just_what_is_owed(lines(&[("twin", "1")]).path(), &owed);
     }
 }

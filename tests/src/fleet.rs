@@ -12,7 +12,6 @@ use serde_json::json;
 use crate::{
     delivered::{self, Difference, Event, Multiset},
     engine::Engine,
-    kills::each_once,
     proxy::{Mode, Proxy},
     receiver::{Received, Receiver, Reply},
     rng::Rng,
@@ -336,7 +335,7 @@ impl Fleet {
             let difference = Difference::between(&owed, &delivered::multiset(&events));
             assert!(difference.doubled.is_empty(), "{difference}");
             if difference.is_none() {
-                each_once(&events);
+                delivered::each_once(&events);
                 return events;
             }
             if began.elapsed() > 4 * wait::LATE {

@@ -1,7 +1,6 @@
 //! The real engine, killed again and again at random moments while it collects; nothing may be lost or doubled.
 
 use std::{
-    collections::BTreeSet,
     fmt, fs, io,
     path::Path,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use zoom_log_engine::crash::ARM_VARIABLE;
 
 use crate::{
     binaries::Binary,
-    delivered::{self, Event},
+    delivered,
     engine::Engine,
     rng::Rng,
     sim::{Bulk, Drip, Fault, FaultRule, Mix, Report, Sim},
@@ -191,26 +190,13 @@ pub async fn run(options: Options) -> Survived {
         events = done => events,
         () = polls => unreachable!("polls go on until the wait is over"),
     };
-    each_once(&events);
+    delivered::each_once(&events);
     Survived {
         options,
         events: events.len(),
         amid,
         at_points,
         took: began.elapsed(),
-    }
-}
-
-/// Holds that no event is there twice.
-///
-/// # Panics
-///
-/// When one is.
-pub fn each_once(events: &[Event]) {
-    let mut ids = BTreeSet::new();
-    for event in events {
-        let id = event.zoom_log["id"].as_str().expect("an event has an id");
-        assert!(ids.insert(id), "an id came twice: {}", event.zoom_log);
     }
 }
 

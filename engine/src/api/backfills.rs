@@ -14,9 +14,9 @@ use super::{
     Api,
     acting::Acting,
     body::{Json, Query},
-    declare,
     failure::{Breach, Failure},
     objects::page_length,
+    stored,
 };
 use crate::{
     model::{Day, Window},
@@ -116,7 +116,7 @@ async fn source(api: &Api, id: &str) -> Result<(SourceId, SourceSpec), Failure> 
     let object = api.store.object(Kind::Source, id).await?;
     let object = object.ok_or_else(|| Failure::absent(Kind::Source))?;
     let source = id.parse().map_err(|_| Failure::absent(Kind::Source))?;
-    Ok((source, declare::parse(&object)?))
+    Ok((source, stored::spec(&object)?))
 }
 
 async fn shown(api: &Api, source: &SourceId, id: &BackfillId) -> Result<BackfillView, Failure> {

@@ -10,7 +10,7 @@ use engine_api::Code;
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::{Api, failure::Failure};
+use super::{Api, failure::Failure, strict::Strict};
 
 /// A body that is too large is read on and dropped up to so many times the limit, so that the caller, who reads only
 /// when all is sent, gets to see the answer.
@@ -92,7 +92,7 @@ async fn read(request: Request, limit: usize) -> Result<Vec<u8>, Failure> {
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         malformed(&path, error.inner())
     })?;
@@ -166,7 +166,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fai
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
-    use engine_api::{DestinationSpec, SourceSpec};
+    use engine_api::{DestinationSpec, ReplayRequest, SourceSpec};
 
     use super::*;
 
@@ -215,6 +215,23 @@ mod tests {
         );
         assert_eq!(field.as_deref(), Some("http.retries"), "{detail}");
         assert!(detail.contains("unknown field `retries`"), "{detail}");
+    }
+
+    #[test]
+    fn an_array_is_not_read_as_an_object_at_any_depth() {
+        let (field, detail) = problem::<ReplayRequest>("[null, null]");
+        assert_eq!(field, None, "{detail}");
+        assert!(detail.contains("expected struct ReplayRequest"), "{detail}");
+        for (body, at) in [
+            (r#"{"name": "n", "file": ["/lake"]}"#, "file"),
+            (
+                r#"{"name": "n", "http": {"url": "https://e.example", "secret_header": ["X-Key", "k", null]}}"#,
+                "http.secret_header",
+            ),
+        ] {
+            let (field, detail) = problem::<DestinationSpec>(body);
+            assert_eq!(field.as_deref(), Some(at), "{detail}");
+        }
     }
 
     #[test]

@@ -16,11 +16,9 @@ use super::{
     failure::{Breach, Failure, refused},
     resource::Resource,
     secrets::{self, Merged},
+    stored,
 };
-use crate::store::{
-    self,
-    catalog::{Content, Created, Idempotency, Object, Reference, Refusal},
-};
+use crate::store::catalog::{Content, Created, Idempotency, Object, Reference, Refusal};
 
 /// How often an unconditional replace is begun anew because somebody else was quicker.
 const REPLACE_TRIES: u32 = 3;
@@ -76,7 +74,7 @@ pub(super) async fn replace<S: Resource>(
         if expected.is_some_and(|expected| !expected.contains(&generation)) {
             return Err(refused(Refusal::Changed { generation }));
         }
-        let spec_before: S = parse(&before)?;
+        let spec_before: S = stored::spec(&before)?;
         check(api, spec, Some(&spec_before)).await?;
         if let Some(holder) = api.store.name_holder(S::KIND, spec.name()).await?
             && holder != id
@@ -180,7 +178,7 @@ pub(super) async fn compare<S: Resource>(
 
 /// What the API shows of an object.
 pub(super) async fn view<S: Resource>(api: &Api, object: Object) -> Result<View<S>, Failure> {
-    let spec: S = parse(&object)?;
+    let spec: S = stored::spec(&object)?;
     Ok(View {
         consent: spec.consent(api, &object.id).await?,
         spec,
@@ -190,12 +188,6 @@ pub(super) async fn view<S: Resource>(api: &Api, object: Object) -> Result<View<
         created_at: object.created_at,
         updated_at: object.updated_at,
     })
-}
-
-/// Reads a stored spec.
-pub(super) fn parse<S: Resource>(object: &Object) -> Result<S, Failure> {
-    serde_json::from_str(&object.spec)
-        .map_err(|error| store::Error::Damaged(format!("the spec of `{}`: {error}", object.id)).into())
 }
 
 /// Every rule that can be judged without asking anybody outside.

@@ -8,7 +8,7 @@ use axum::{
 };
 use engine_api::{Code, EngineView};
 
-use super::{Api, failure::Failure, openapi as document};
+use super::{Api, failure::Failure};
 use crate::telemetry::Telemetry;
 
 pub(super) async fn view(State(api): State<Api>) -> Json<EngineView> {
@@ -41,8 +41,4 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         api.telemetry.render(),
     )
         .into_response()
-}
-
-pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document::text()).into_response()
 }

@@ -39,16 +39,20 @@ mod patient;
 mod places;
 mod resource;
 mod route;
+mod router;
 mod secrets;
 mod serve;
 mod sources;
 mod status;
+mod stored;
+mod strict;
 mod table;
 mod table_access;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod tokens;
+mod trial;
 mod zoom_check;
 
 use std::{fmt, net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
@@ -59,7 +63,7 @@ use tokio::sync::Semaphore;
 
 use self::{identity::Identities, throttle::Throttle};
 pub use self::{
-    route::router,
+    router::router,
     serve::{Entrance, serve},
 };
 use crate::{

@@ -1,15 +1,16 @@
 //! `/openapi.json`: an OpenAPI 3.1 document, made from the table of routes and from the types themselves.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{collections::BTreeMap, sync::OnceLock};
 
+use axum::{
+    http::header,
+    response::{IntoResponse as _, Response},
+};
 use engine_api::{Code, Problem};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{
-    route::{Answer, Parameter, Route},
-    table::table,
-};
+use super::route::{Answer, Parameter, Route};
 
 /// What any route may answer.
 const ALWAYS: [Code; 2] = [Code::Internal, Code::TimedOut];
@@ -22,14 +23,15 @@ const GUARDED: [Code; 4] = [
 ];
 const TOKEN: &str = "token";
 
-/// The document as text; it is the same for the whole life of the process.
-pub(super) fn text() -> &'static str {
-    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
-    &TEXT
+/// Answers with the document over the one table, which is the same for the whole life of the process.
+pub(super) fn answer(table: &[Route]) -> Response {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| document(table).to_string());
+    ([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
 }
 
-/// The document.
-pub(super) fn document() -> Value {
+/// The document over a table of routes.
+pub(super) fn document(table: &[Route]) -> Value {
     let mut generator = SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.definitions_path = "/components/schemas".into();
@@ -37,7 +39,7 @@ pub(super) fn document() -> Value {
         })
         .into_generator();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in table() {
+    for route in table {
         let method = route.method.as_str().to_lowercase();
         paths
             .entry(&route.path)
@@ -45,7 +47,7 @@ pub(super) fn document() -> Value {
             .insert(method, operation(route, &mut generator));
     }
     let mut tags: Vec<&str> = Vec::new();
-    for route in table() {
+    for route in table {
         if !tags.contains(&route.tag) {
             tags.push(route.tag);
         }

@@ -2,19 +2,20 @@
 
 use async_trait::async_trait;
 use engine_api::{
-    AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, Secret, SourceSpec, Spec,
-    Violation, label::UNCLASSIFIED,
+    AlarmChannelSpec, Code, ConsentStatus, DestinationSpec, LogType, Only, SourceSpec, Spec, Violation,
+    label::UNCLASSIFIED,
 };
 use tokio::sync::MutexGuard;
-use tracing::warn;
 use url::Url;
 
 use super::{
-    Api, CheckFault, Checked, consent, declare,
+    Api, CheckFault, consent,
     failure::{Breach, Failure},
     secrets::Merged,
+    stored,
+    trial::ask,
 };
-use crate::{credential::Departure, destination::Kinds, model::Day};
+use crate::{credential::Departure, destination::Kinds};
 
 /// A spec, and the rules that only this engine can judge.
 #[async_trait]
@@ -125,39 +126,13 @@ impl Resource for SourceSpec {
 
     async fn departure(api: &Api, id: &str) -> Option<Departure> {
         let (object, sealed) = api.store.object_with_secrets(Self::KIND, id).await.ok()??;
-        let spec: Self = declare::parse(&object).ok()?;
+        let spec: Self = stored::spec(&object).ok()?;
         api.consents.departure(id, &spec, &sealed).await
     }
 
     fn forget(api: &Api, id: &str) {
         api.telemetry.forget_source(id);
     }
-}
-
-/// Asks Zoom about every log type of a source.
-pub(super) async fn ask(
-    api: &Api,
-    id: &str,
-    spec: &SourceSpec,
-    secret: &Secret,
-) -> Vec<(LogType, Option<CheckFault>)> {
-    let account = api.source_check.budget_account(spec);
-    let (today, most) = (Day::of(api.clock.now()), api.source_check.most_asked(spec));
-    // Set aside before they are made, as all requests are; a store that cannot count them is no reason to refuse what
-    // Zoom grants, nor is a budget that is used up.
-    if let Err(error) = api.store.count_requests(&account, today, most).await {
-        warn!(error = error.chain(), "cannot count the requests of a check");
-        return api.source_check.check(id, spec, secret).await.answers;
-    }
-    let Checked { answers, asked } = api.source_check.check(id, spec, secret).await;
-    let unused = most.saturating_sub(asked);
-    if let Err(error) = api.store.give_back(&account, today, unused, None).await {
-        warn!(
-            error = error.chain(),
-            "cannot give back what a check did not need"
-        );
-    }
-    answers
 }
 
 fn waits_for_consent(code: Code) -> bool {
@@ -325,7 +300,7 @@ async fn others(api: &Api, but: Option<&str>) -> Result<Vec<(String, Destination
         };
         after = Some(last.id.clone());
         for object in page.into_iter().filter(|object| Some(object.id.as_str()) != but) {
-            let spec = declare::parse(&object)?;
+            let spec = stored::spec(&object)?;
             others.push((object.id, spec));
         }
     }

@@ -1,15 +1,26 @@
-//! What a route is, and the router over all of them.
+//! What a route is.
 
 use axum::{
-    Router,
     http::{Method, StatusCode},
-    middleware,
     routing::MethodRouter,
 };
 use engine_api::{Code, Scope};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Api, guard, table::table};
+use super::Api;
+
+pub(super) const ID: Parameter = parameter::<String>("path", "id", "The object's id.");
+pub(super) const AFTER: Parameter = parameter::<String>(
+    "query",
+    "after",
+    "Where the last page ended: `next` of its answer.",
+);
+pub(super) const LIMIT: Parameter = parameter_as(
+    "query",
+    "limit",
+    "How many items a page has, up to 500; 100 by default.",
+    page_length,
+);
 
 /// Makes the schema of a type.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -86,7 +97,7 @@ pub(super) const fn parameter_as(
 }
 
 /// How long a page may be asked to be; what is longer than pages are is taken for the longest.
-pub(super) fn page_length(_: &mut SchemaGenerator) -> Schema {
+fn page_length(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
 }
 
@@ -213,17 +224,4 @@ impl Route {
         self.problems.extend_from_slice(codes);
         self
     }
-}
-
-/// The router over the table.
-pub fn router(api: &Api) -> Router {
-    let mut router = Router::new();
-    for route in table() {
-        let enter = middleware::from_fn_with_state((api.clone(), route), guard::enter);
-        router = router.route(&route.path, (route.handler)().route_layer(enter));
-    }
-    router
-        .fallback(async || StatusCode::NOT_FOUND)
-        .layer(middleware::from_fn_with_state(api.clone(), guard::finish))
-        .with_state(api.clone())
 }

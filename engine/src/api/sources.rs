@@ -14,8 +14,9 @@ use super::{
     body::Json,
     declare,
     failure::Failure,
-    resource::{Resource as _, ask},
-    secrets,
+    resource::Resource as _,
+    secrets, stored,
+    trial::ask,
 };
 
 /// Asks Zoom with the secret that is stored or referred to.
@@ -25,7 +26,7 @@ pub(super) async fn check(
 ) -> Result<Answer<CheckReport>, Failure> {
     let found = api.store.object_with_secrets(Kind::Source, &id).await?;
     let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
-    let spec: SourceSpec = declare::parse(&object)?;
+    let spec: SourceSpec = stored::spec(&object)?;
     let secrets = secrets::merge(&api, &id, &spec, None, &stored).await?;
     let secret = secrets.secret("client_secret").ok_or_else(|| {
         Failure::at(
@@ -68,7 +69,7 @@ pub(super) async fn try_out(
         Some(id) => {
             let found = api.store.object_with_secrets(Kind::Source, &id).await?;
             let (object, stored) = found.ok_or_else(|| Failure::absent(Kind::Source))?;
-            (id, Some(declare::parse(&object)?), stored)
+            (id, Some(stored::spec(&object)?), stored)
         }
     };
     declare::check(&api, &spec, before.as_ref()).await?;

@@ -13,7 +13,7 @@ use engine_api::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Api, body::Query, consent, declare, failure::Failure, objects::page_length};
+use super::{Api, body::Query, consent, failure::Failure, objects::page_length, stored};
 use crate::{model::Day, store::FeedRow};
 
 /// Which page of troubles.
@@ -30,7 +30,7 @@ pub(super) async fn source(
 ) -> Result<Json<SourceStatus>, Failure> {
     let id: SourceId = read(Kind::Source, &id)?;
     let object = api.store.object(Kind::Source, id.as_str()).await?;
-    let spec: SourceSpec = declare::parse(&object.ok_or_else(|| Failure::absent(Kind::Source))?)?;
+    let spec: SourceSpec = stored::spec(&object.ok_or_else(|| Failure::absent(Kind::Source))?)?;
     let now = api.clock.now();
     let rows = api.store.feed_rows(id.as_str()).await?;
     let mut alarms = api.store.alarm_statuses(&id).await?;

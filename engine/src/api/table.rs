@@ -15,25 +15,13 @@ use engine_api::{
 use schemars::JsonSchema;
 
 use super::{
-    Api, backfills, consent, dead_letters, engine, objects,
+    Api, backfills, consent, dead_letters, engine, objects, openapi,
     resource::Resource,
-    route::{Parameter, Route, conditions, idempotency_key, page_length, parameter, parameter_as},
+    route::{AFTER, ID, LIMIT, Parameter, Route, conditions, idempotency_key, parameter, parameter_as},
     sources, status, table_access,
 };
 use crate::{credential::CALLBACK_PATH, telemetry::Telemetry};
 
-pub(super) const ID: Parameter = parameter::<String>("path", "id", "The object's id.");
-pub(super) const AFTER: Parameter = parameter::<String>(
-    "query",
-    "after",
-    "Where the last page ended: `next` of its answer.",
-);
-pub(super) const LIMIT: Parameter = parameter_as(
-    "query",
-    "limit",
-    "How many items a page has, up to 500; 100 by default.",
-    page_length,
-);
 const IF_MATCH: Parameter = parameter_as(
     "header",
     "If-Match",
@@ -104,7 +92,7 @@ fn probes() -> Vec<Route> {
             Telemetry::CONTENT_TYPE,
         ),
         new("/openapi.json", "get_openapi", "This document", || {
-            get(engine::openapi)
+            get(async || openapi::answer(table()))
         })
         .probe()
         .answers::<serde_json::Map<String, serde_json::Value>>(StatusCode::OK, "An OpenAPI 3.1 document."),

@@ -11,8 +11,7 @@ use engine_api::{
 
 use super::{
     audit,
-    route::{Route, parameter},
-    table::{AFTER, ID, LIMIT},
+    route::{AFTER, ID, LIMIT, Route, parameter},
     tokens,
 };
 

@@ -56,8 +56,8 @@ pub(super) struct Log<'a> {
     wanted: Wanted<'a>,
     /// What was read last. A batch mostly ends inside a segment, and the next one goes on there.
     read: Vec<Arc<StoredSegment>>,
-    /// The bytes that the last batch took: the next one takes about as many.
-    room: usize,
+    /// The bytes and the events that the last batch took: the next one takes about as many.
+    room: (usize, usize),
 }
 
 impl<'a> Log<'a> {
@@ -66,7 +66,7 @@ impl<'a> Log<'a> {
             store,
             wanted,
             read: Vec::new(),
-            room: 0,
+            room: (0, 0),
         }
     }
 
@@ -83,14 +83,14 @@ impl<'a> Log<'a> {
     /// allow and one event more, which shows that a batch is full.
     pub(super) async fn front(&mut self, pending: &Pending, limits: &Limits) -> Result<Front, Error> {
         let mut front = Front {
-            lines: Lines::with_capacity(self.room),
-            waiting: Vec::new(),
+            lines: Lines::with_capacity(self.room.0, self.room.1),
+            waiting: Vec::with_capacity(self.room.1),
             more: false,
             reached: pending.position,
             left_out: 0,
         };
         self.fill(&mut front, pending, limits).await?;
-        self.room = front.lines.bytes();
+        self.room = (front.lines.bytes(), front.lines.len());
         Ok(front)
     }
 

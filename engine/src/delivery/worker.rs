@@ -125,19 +125,15 @@ impl DeliveryWorker {
         Ok(Next::Again)
     }
 
-    /// Gives a lane back, once the store takes it: a fault of the store, however long, must not hold the lane for as long
-    /// as its lease lasts.
+    /// Gives a lane back after a fault of the store, as soon as it takes it.
     async fn give_back(&self, claim: &Claim, stop: &CancellationToken) {
-        loop {
+        let give = async || {
             let again = later(self.clock.now(), STORE_PAUSE);
-            let Err(error) = self.store.release_lane(claim, Some(again)).await else {
-                return;
-            };
-            debug!(error = error.chain(), "the lane cannot be given back yet");
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep(STORE_PAUSE) => {}
-            }
+            self.store.release_lane(claim, Some(again)).await.map(drop)
+        };
+        // It may take this although it did not take what went before.
+        if give().await.is_err() {
+            self.store.insist(claim.destination.as_str(), stop, give).await;
         }
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Intake, STORE_PAUSE,
+    Intake,
     ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
@@ -31,9 +31,6 @@ const BACKOFF: Backoff = Backoff {
 /// How often a feed that nobody takes events of looks whether somebody does again. That costs Zoom nothing.
 const BLOCKED_BEAT: Duration = Duration::from_mins(5);
 
-/// So often the pause doubles before a feed is tried again to be given back to a store that failed.
-const MOST_DOUBLINGS: u32 = 3;
-
 /// What tells a feed's turn from those of others.
 fn dice(feed: &ClaimedFeed) -> u32 {
     chance(&[feed.key.to_string().as_bytes()])
@@ -41,8 +38,12 @@ fn dice(feed: &ClaimedFeed) -> u32 {
 
 /// How a poll ended that was not stopped.
 enum Came {
-    /// Its reads are done; the next one is due after `pause`.
-    Through { pause: Duration },
+    /// Its reads are done; the next poll is due at the feed's turn.
+    Through,
+    /// There is more to read at once.
+    More,
+    /// Its reads are done, and the budget must last: the next poll is due so long after this one began.
+    Paced { pause: Duration },
     /// The budget allows nothing before that instant.
     ToWait { until: Timestamp },
     /// Nobody takes the feed's events.
@@ -82,13 +83,14 @@ impl Intake {
         let now = self.clock.now();
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
-            Ok(Came::Through { pause }) => {
-                let due = if pause == interval {
-                    plan::next_poll(began, interval, dice(&feed))
-                } else {
-                    later(began, pause)
-                };
+            Ok(Came::Through) => {
+                let due = plan::next_poll(began, interval, dice(&feed));
                 (PollOutcome::Succeeded, PollEnd::Succeeded, due.max(now))
+            }
+            Ok(Came::More) => (PollOutcome::Succeeded, PollEnd::Succeeded, now),
+            Ok(Came::Paced { pause }) => {
+                let due = later(began, pause).max(now);
+                (PollOutcome::Succeeded, PollEnd::Succeeded, due)
             }
             Ok(Came::ToWait { until }) | Err(Stopped::Budget { until }) => {
                 let detail = format!("the Zoom requests of the day are used up; polling goes on at {until}");
@@ -119,7 +121,9 @@ impl Intake {
             }
             Err(Stopped::Store(error)) => {
                 warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
-                self.give_up(&feed, stop).await;
+                // It is still due: given back at once it would only be claimed again, and fail again.
+                let give = || self.store.hand_back_feed(feed.id, feed.fence, None);
+                self.store.insist(&feed.key.to_string(), stop, give).await;
                 return;
             }
             Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
@@ -146,14 +150,16 @@ impl Intake {
             .add(&PollLabels::of(feed.key.log_type, outcome), 1);
         self.show(&feed, began, &end);
         crash::point("intake.before_release").await;
-        let released = self
-            .store
-            .release_feed(feed.id, feed.fence, began, due, &end)
-            .await;
+        let release = async || {
+            let released = self.store.release_feed(feed.id, feed.fence, began, due, &end);
+            // Who finds it fenced has nothing to give back, or has given it back without hearing so.
+            released.await.map(drop)
+        };
+        let released = release().await;
         crash::point("intake.released").await;
-        match released {
-            Ok(Ok(()) | Err(_)) => {}
-            Err(error) => warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back"),
+        if let Err(error) = released {
+            warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back yet");
+            self.store.insist(&feed.key.to_string(), stop, release).await;
         }
     }
 
@@ -178,21 +184,6 @@ impl Intake {
             .hand_back_feed(feed.id, feed.fence, Some(due))
             .await
             .is_ok()
-    }
-
-    /// Gives a feed back once the store takes it, so that it need not wait for the end of its lease.
-    async fn give_up(&self, feed: &ClaimedFeed, stop: &CancellationToken) {
-        let mut tries = 0;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep(STORE_PAUSE * 2_u32.pow(tries)) => {}
-            }
-            if self.store.hand_back_feed(feed.id, feed.fence, None).await.is_ok() {
-                return;
-            }
-            tries = (tries + 1).min(MOST_DOUBLINGS);
-        }
     }
 
     /// Does the reads that are wanted.
@@ -232,12 +223,11 @@ impl Intake {
         );
         let hurry = self.turn(&mut reader, feed, frugal).await;
         reader.close().await;
-        let pause = if hurry? {
-            Duration::ZERO
-        } else {
-            self.pace(feed, budget, daily).await?
-        };
-        Ok(Came::Through { pause })
+        if hurry? {
+            return Ok(Came::More);
+        }
+        let pause = self.pace(feed, budget, daily).await?;
+        Ok(pause.map_or(Came::Through, |pause| Came::Paced { pause }))
     }
 
     /// Why nothing is collected of a feed whose events nobody takes.
@@ -319,13 +309,18 @@ impl Intake {
         }
     }
 
-    /// How long to wait until the next poll.
-    async fn pace(&self, feed: &ClaimedFeed, budget: Budget, daily: u64) -> Result<Duration, Stopped> {
-        let interval = feed.spec.poll_interval.get();
+    /// How long to wait until the next poll, where that is longer than the feed's own interval.
+    async fn pace(
+        &self,
+        feed: &ClaimedFeed,
+        budget: Budget,
+        daily: u64,
+    ) -> Result<Option<Duration>, Stopped> {
         if !budget.runs_low(daily) {
-            return Ok(interval);
+            return Ok(None);
         }
         let feeds = self.store.feeds_of_account(feed.spec.account_key()).await?;
+        let interval = feed.spec.poll_interval.get();
         Ok(budget.pace(daily, feeds, interval, self.clock.now()))
     }
 

@@ -132,16 +132,17 @@ impl Block {
         self.rows.len() + self.heads.len()
     }
 
-    /// Its bytes, one after the other.
-    pub fn pack(self) -> Vec<u8> {
-        let mut packed = self.rows.into_bytes();
-        let length = u32::try_from(packed.len()).unwrap_or(u32::MAX);
-        packed.extend_from_slice(&self.heads);
-        packed.extend_from_slice(&length.to_le_bytes());
-        packed
+    /// What its bytes are, one part after the other: `with` gets the rows, and what stands behind them.
+    pub fn pack<T>(&mut self, with: impl FnOnce(&[u8], &[u8]) -> T) -> T {
+        let length = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let heads = self.heads.len();
+        self.heads.extend_from_slice(&length.to_le_bytes());
+        let answer = with(self.rows.as_bytes(), &self.heads);
+        self.heads.truncate(heads);
+        answer
     }
 
-    /// Reads [`Block::pack`]; `None` where it is not what was packed. Nothing of the rows is copied.
+    /// Reads the parts of [`Block::pack`] as one; `None` where they are not what was packed. Nothing of the rows is copied.
     pub fn unpack(mut packed: Vec<u8>) -> Option<Self> {
         let (rest, length) = packed.split_last_chunk::<LENGTH>()?;
         let (length, end) = (usize::try_from(u32::from_le_bytes(*length)).ok()?, rest.len());
@@ -248,7 +249,10 @@ pub fn encode_alone(event: &Event<'_>) -> Vec<u8> {
         mark,
     };
     let mut alone = Vec::from(print.to_bytes());
-    alone.extend(block.finish().pack());
+    block.finish().pack(|rows, behind| {
+        alone.extend_from_slice(rows);
+        alone.extend_from_slice(behind);
+    });
     alone
 }
 
@@ -360,6 +364,10 @@ mod tests {
         written.iter().map(event).collect()
     }
 
+    fn packed(block: BlockWriter) -> Vec<u8> {
+        block.finish().pack(|rows, behind| [rows, behind].concat())
+    }
+
     proptest! {
         #[test]
         fn a_block_is_read_back_as_written(written in written()) {
@@ -369,7 +377,7 @@ mod tests {
                 block.push(event);
                 prints.push(event.day, Print { hash: event.hash, mark: Mark([7; 4]) });
             }
-            let block = Block::unpack(block.finish().pack()).unwrap();
+            let block = Block::unpack(packed(block)).unwrap();
             prop_assert_eq!(block.read(&prints).collect::<Result<Vec<_>, _>>(), Ok(events));
         }
 
@@ -399,7 +407,7 @@ mod tests {
                 block.push(event);
                 prints.push(event.day, Print { hash: event.hash, mark: Mark([7; 4]) });
             }
-            let mut block = block.finish().pack();
+            let mut block = packed(block);
             block.truncate(block.len().saturating_sub(cut));
             let Some(block) = Block::unpack(block) else { return Ok(()) };
             let read: Result<Vec<_>, _> = block.read(&prints).collect();

@@ -71,17 +71,18 @@ impl Budget {
         self.left(daily) < daily / 10
     }
 
-    /// How long a feed waits between two polls: its own interval, but where the budget runs low, long enough that it
-    /// lasts until midnight for all `feeds` of the account.
-    pub fn pace(&self, daily: u64, feeds: u64, interval: Duration, now: Timestamp) -> Duration {
+    /// How long a feed waits between two polls where the budget runs low: long enough that it lasts until midnight for all
+    /// `feeds` of the account; `None` where its own interval is as long as that.
+    pub fn pace(&self, daily: u64, feeds: u64, interval: Duration, now: Timestamp) -> Option<Duration> {
         if !self.runs_low(daily) {
-            return interval;
+            return None;
         }
         let left = self.left(daily);
         let midnight = Day::of(now).plus(1).start();
         let rest = Duration::try_from(midnight.duration_since(now)).unwrap_or_default();
         let share = u32::try_from(left / feeds.max(1)).unwrap_or(u32::MAX);
-        rest.checked_div(share).unwrap_or(rest).max(interval)
+        let pace = rest.checked_div(share).unwrap_or(rest);
+        (pace > interval).then_some(pace)
     }
 }
 
@@ -142,7 +143,8 @@ mod tests {
             let interval = Duration::from_secs(interval);
             let budget = used(spent);
             let pace = budget.pace(10_000, feeds, interval, now);
-            prop_assert!(pace >= interval);
+            prop_assert!(pace.is_none_or(|pace| pace > interval));
+            let pace = pace.unwrap_or(interval);
             if budget.left(10_000) < 1_000 && budget.left(10_000) >= feeds {
                 let polls = (86_400 - second).unsigned_abs() / pace.as_secs().max(1);
                 prop_assert!(polls * feeds <= budget.left(10_000) + feeds);

@@ -11,7 +11,7 @@ use super::{
     sql::{self, Connection},
     time::instant,
 };
-use crate::model::{Block, BlockWriter, Checkpoint, Day, Event, FeedKey, Fence, Mark, Print, Prints};
+use crate::model::{BlockWriter, Checkpoint, Day, Event, FeedKey, Fence, Mark, Print, Prints};
 
 /// The events of one commit, in the order in which they are appended.
 #[derive(Debug, Default)]
@@ -116,8 +116,9 @@ impl Store {
         let packed = if count == 0 {
             None
         } else {
-            let block = block.finish().pack();
-            Some((segment::compress(&block)?, block))
+            let mut block = block.finish();
+            let payload = block.pack(|rows, behind| segment::compress(&[rows, behind]))?;
+            Some((payload, block))
         };
         // A checkpoint that moves over nothing new may be lost with the power: the same read is made again.
         let mut write = if packed.is_some() {
@@ -164,11 +165,9 @@ impl Store {
         alarms::wake(&mut write, feed, false, instant(now)?).await?;
         write.commit().await?;
         // Not before: what is delivered from memory is on disk (law L3).
-        if let Some(block) = Block::unpack(block) {
-            self.shared
-                .recent
-                .keep(key, StoredSegment::new(seq, count, block, prints));
-        }
+        self.shared
+            .recent
+            .keep(key, StoredSegment::new(seq, count, block, prints));
         Ok(Committed::Done)
     }
 }

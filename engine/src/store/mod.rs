@@ -27,6 +27,7 @@ pub mod delivery;
 pub mod engines;
 mod error;
 mod feeds;
+mod insist;
 mod intake;
 pub mod keys;
 mod meta;

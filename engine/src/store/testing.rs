@@ -274,7 +274,12 @@ impl Fixture {
         .bind(feed_id)
         .bind(seq)
         .bind(i64::try_from(rows.len()).unwrap())
-        .bind(segment::compress(&block.finish().pack()).unwrap())
+        .bind(
+            block
+                .finish()
+                .pack(|rows, behind| segment::compress(&[rows, behind]))
+                .unwrap(),
+        )
         .bind(now.as_millisecond())
         .execute(&mut *write)
         .await

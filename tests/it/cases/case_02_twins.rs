@@ -2,7 +2,10 @@
 //!
 //! Collapsed into one by collectors that keep a set of hashes: Grove, Elastic.
 
-use e2e::sim::{Drip, Mix, Report};
+use e2e::{
+    delivered,
+    sim::{Drip, Mix, Report},
+};
 use jiff::SignedDuration;
 
 use super::{ACCOUNT, Case, occurrences};
@@ -23,14 +26,7 @@ async fn twins_that_appear_together_and_on_later_polls() {
         }
     }
     let events = case.settle_for_good().await;
-    let mut ids: Vec<&str> = events
-        .iter()
-        .map(|event| event.zoom_log["id"].as_str().unwrap())
-        .collect();
-    let all = ids.len();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), all, "two events have one id");
+    delivered::each_once(&events);
 }
 
 /// No single page shows both, whatever the page size: the first is the last of its page, the other the first of the

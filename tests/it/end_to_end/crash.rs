@@ -111,7 +111,7 @@ async fn die_at(points: &[&str]) {
     stage.engine.set("clock.ahead", "0s");
     stage.engine.start_again().await;
     let done = delivered::exactly(&stage.sim, ACCOUNT, &lake, LATE);
-    kills::each_once(&stage.while_polling(&source, done).await);
+    delivered::each_once(&stage.while_polling(&source, done).await);
 }
 
 fn midnight(days_ago: i64) -> String {

@@ -1,12 +1,14 @@
 //! PostgreSQL that is slow, locked, full, read-only, or behind a network that swallows what is sent: the engine says so and
 //! waits, needs no more memory, and goes on where it stopped.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use e2e::{
     delivered::{self, Difference},
     engine::Engine,
-    kills::each_once,
     proxy::{Mode, Proxy},
     sim::{Bulk, Mix, Report, Sim},
     wait,
@@ -15,12 +17,17 @@ use private_postgres::Server;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{ACCOUNT, CLIENT, LATE, SECRET};
+use super::{ACCOUNT, CLIENT, SECRET};
 
 /// What an engine may need beyond what it needed before, in KiB.
 const GROWTH: u64 = 64 << 10;
 /// How soon an engine notices, and how soon it is well again; TCP by itself takes a quarter of an hour.
 const SOON: Duration = Duration::from_secs(40);
+
+/// How long it is watched for asking Zoom for what could not be kept: several statements' time.
+const WATCHED: Duration = Duration::from_secs(6);
+/// How soon all is delivered: a feed whose poll ended in the trouble must not wait for the end of its lease, two minutes.
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// An engine on a PostgreSQL behind a proxy, with one source whose rows are all delivered.
 struct Served {
@@ -96,11 +103,11 @@ impl Served {
 
     async fn all_is_delivered(&self) {
         let owed = delivered::owed(&self.sim, ACCOUNT);
-        wait::until(LATE, "all rows in the file", async || {
+        wait::until(AGAIN, "all rows in the file", async || {
             let events = delivered::read_file(&self.engine.out("lake"));
             let difference = Difference::between(&owed, &delivered::multiset(&events));
             assert!(difference.doubled.is_empty(), "{difference}");
-            each_once(&events);
+            delivered::each_once(&events);
             if difference.is_none() {
                 return Ok(());
             }
@@ -159,7 +166,8 @@ impl Served {
         let before = self.resident();
         // What was under way when it began has ended by now.
         let asked = self.sim.counters().to("/v2/report");
-        for _ in 0..20 {
+        let began = Instant::now();
+        while began.elapsed() < WATCHED {
             self.poll().await;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -1,11 +1,9 @@
 //! Events a second through the whole engine, beside the bare pipe.
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     io::Read as _,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,19 +15,17 @@ use super::{
     cores::{self, Cores},
     machine::{count, memory, processor_seconds},
     pipe::{self, Depth},
+    simulator::{SECRET, Simulator},
     table::whole,
 };
 use crate::{
-    binaries::{self, Binary},
-    delivered::{self, Difference, Multiset},
+    binaries,
+    delivered::{self, Multiset},
     engine::Engine,
-    process::Process,
-    sim::Report,
 };
 
 pub(super) const ACCOUNT: &str = "bench";
 pub(super) const CLIENT: &str = "cid";
-pub(super) const SECRET: &str = "bench-secret";
 pub(super) const PAGE: &str = "300";
 
 /// The hours that recent rows are spread over: within the window that the engine sweeps, so that one read finds all.
@@ -88,9 +84,9 @@ pub(super) struct Days {
     pub(super) to: String,
 }
 
-/// A simulator as a process of its own, as full as it will ever be.
+/// A simulator as full as it will ever be.
 struct Zoom {
-    url: String,
+    simulator: Simulator,
     days: Days,
     /// Rows by exact text, with how often each is there.
     owed: Multiset,
@@ -98,7 +94,6 @@ struct Zoom {
     bytes: u64,
     /// It has a core of its own.
     apart: bool,
-    _process: Process,
 }
 
 /// What one pass through the engine showed.
@@ -171,34 +166,12 @@ pub async fn measure(options: Options) -> Table {
 impl Zoom {
     async fn start(options: Options) -> Self {
         let Options { rows, span_hours, .. } = options;
-        let mut command = Command::new(Binary::Simulator.path());
-        command
-            .args(["--account-id", ACCOUNT, "--client-id", CLIENT, "--no-limits"])
-            .args([
-                "--rows",
-                &rows.to_string(),
-                "--span-hours",
-                &span_hours.to_string(),
-            ])
-            .env("ZOOM_SIM_CLIENT_SECRET", SECRET);
+        let options = [("--rows", rows), ("--span-hours", span_hours.unsigned_abs())];
         let day = |instant: Timestamp| instant.to_zoned(TimeZone::UTC).date().to_string();
         let from = day(Timestamp::now() - SignedDuration::from_hours(span_hours));
-        let mut process = Process::spawn("the simulator", &mut command);
-        let line = process.line_with("listening on http").await;
+        let simulator = Simulator::start(ACCOUNT, CLIENT, &options).await;
         let to = day(Timestamp::now());
-        let url = line.trim_start_matches("listening on ").trim().to_owned();
-        let mut owed = Multiset::new();
-        let mut bytes = 0;
-        let http = crate::http::client();
-        for report in Report::ALL {
-            let ledger = format!("{url}/_sim/accounts/{ACCOUNT}/{}/rows", report.word());
-            let answer = http.get(ledger).send().await.expect("the ledger");
-            let body = answer.bytes().await.expect("the whole ledger");
-            for row in body.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()) {
-                bytes += row.len() as u64;
-                *owed.entry(row.to_vec()).or_default() += 1;
-            }
-        }
+        let owed = simulator.ledger(ACCOUNT).await;
         let held = owed.values().sum();
         assert_eq!(
             held,
@@ -206,14 +179,13 @@ impl Zoom {
             "the simulator holds other rows than it was told to"
         );
         Self {
-            url,
             days: Days { from, to },
-            owed,
             rows: held,
-            bytes,
+            bytes: owed.iter().map(|(row, times)| row.len() as u64 * times).sum(),
+            owed,
             // Whoever looks on shares the simulator's core.
-            apart: cores::bind(process.pid(), Cores::Zoom) && cores::bind(std::process::id(), Cores::Zoom),
-            _process: process,
+            apart: cores::bind(simulator.pid(), Cores::Zoom) && cores::bind(std::process::id(), Cores::Zoom),
+            simulator,
         }
     }
 
@@ -221,7 +193,11 @@ impl Zoom {
     async fn pipe(&self, depth: Depth) -> (u64, Duration) {
         let folder = tempfile::tempdir().expect("a temporary directory");
         cores::bind(std::process::id(), Cores::Measured);
-        let (url, days, path) = (self.url.clone(), self.days.clone(), folder.path().to_owned());
+        let (url, days, path) = (
+            self.simulator.url.clone(),
+            self.days.clone(),
+            folder.path().to_owned(),
+        );
         // A runtime of its own has as many threads as there are cores to measure on.
         let run = move || {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -236,7 +212,7 @@ impl Zoom {
     async fn pass(&self, forgets: bool) -> Pass {
         // What is started here runs where this runs, and takes as many threads as that is cores.
         cores::bind(std::process::id(), Cores::Measured);
-        let mut engine = Engine::start_with(&self.url, &[("log.level", "info")]).await;
+        let mut engine = Engine::start_with(&self.simulator.url, &[("log.level", "info")]).await;
         cores::bind(std::process::id(), Cores::Zoom);
         let destination = json!({"name": "lake", "file": {"path": "lake"}});
         let destination = engine.create("destinations", destination).await;
@@ -258,7 +234,8 @@ impl Zoom {
         let worked = processor_seconds(pid) - worked;
         let peak = memory(pid, "VmHWM");
         engine.stop().await;
-        self.check(&lake);
+        // A rate for fewer rows, or other ones, would say nothing.
+        delivered::is_just_what_is_owed(&lake, &self.owed);
         let stored = database_size(engine.data_dir());
         let kept = if forgets {
             Some(forget(&mut engine).await)
@@ -302,18 +279,6 @@ impl Zoom {
             );
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// Holds what was delivered against what is owed: a rate for fewer rows, or other ones, would say nothing.
-    fn check(&self, path: &Path) {
-        let events = delivered::read_file(path);
-        let difference = Difference::between(&self.owed, &delivered::multiset(&events));
-        assert!(difference.is_none(), "{difference}");
-        let ids: BTreeSet<&str> = events
-            .iter()
-            .filter_map(|event| event.zoom_log["id"].as_str())
-            .collect();
-        assert_eq!(ids.len(), events.len(), "ids came twice, or not at all");
     }
 }
 

@@ -3,11 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    process::Command,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
@@ -15,18 +13,16 @@ use serde_json::json;
 use super::{
     Series, Table,
     machine::{count, memory, processor_seconds},
+    simulator::Simulator,
     table::whole,
 };
 use crate::{
-    binaries::Binary,
     engine::Engine,
-    process::Process,
     sim::{Counters, Seen},
     wait,
 };
 
-const SECRET: &str = "bench-secret";
-/// How many requests create sources at once, and how many ask the API at once.
+/// How many requests ask the API at once.
 const PARALLEL: usize = 8;
 /// How long it may take until each feed was polled.
 const LATE: Duration = Duration::from_mins(10);
@@ -38,13 +34,9 @@ pub struct Options {
     pub sources: Vec<u32>,
     /// Seconds from poll to poll, and the length of each window that is looked at.
     pub seconds: u32,
-}
-
-/// A simulator as a process of its own.
-struct Zoom {
-    url: String,
-    http: reqwest::Client,
-    _process: Process,
+    /// Whether it need only be seen to work: feeds are then not waited for to be as they will be, and the API is asked for
+    /// a moment only.
+    pub hasty: bool,
 }
 
 /// How requests came over a window.
@@ -60,12 +52,16 @@ struct Spread {
 ///
 /// When a feed is not polled, or the API does not answer.
 pub async fn measure(options: &Options) -> Table {
-    let Options { sources, seconds } = options;
+    let Options {
+        sources,
+        seconds,
+        hasty,
+    } = options;
     let mut table = Table::new(format!(
         "f. Feeds without a new event, polled every {seconds} s, for {seconds} s each"
     ));
     for sources in sources {
-        one(&mut table, *sources, *seconds).await;
+        one(&mut table, *sources, *seconds, *hasty).await;
     }
     table.note("Busiest second: report requests at the simulator, of the mean of all seconds of the window.");
     table.note(format!(
@@ -74,39 +70,45 @@ pub async fn measure(options: &Options) -> Table {
     table
 }
 
-async fn one(table: &mut Table, sources: u32, seconds: u32) {
+async fn one(table: &mut Table, sources: u32, seconds: u32, hasty: bool) {
     let window = Duration::from_secs(seconds.into());
-    let zoom = Zoom::start(sources).await;
+    let zoom = Simulator::start("idle", "app", &[("--accounts", sources.into())]).await;
     let mut engine = Engine::start_with(&zoom.url, &[("log.level", "info")]).await;
     let pid = engine.pid().expect("the engine runs");
     let empty = memory(pid, "VmRSS");
     let began = Instant::now();
-    let ids = declare(&engine, sources, seconds).await;
+    let destination = json!({"name": "lake", "file": {"path": "lake"}});
+    let destination = engine.create("destinations", destination).await;
+    let more = json!({"destination_ids": [destination], "poll_interval": format!("{seconds}s")});
+    let ids = zoom.declare(&engine, sources, &more).await;
     let declared = began.elapsed();
     let feeds = u64::from(sources) * 2;
-    zoom.polled(feeds).await;
-    // From the second poll on it is as it will be.
-    tokio::time::sleep(window + window / 4).await;
+    polled(&zoom, feeds).await;
+    if !hasty {
+        // From the second poll on it is as it will be.
+        tokio::time::sleep(window + window / 4).await;
+    }
 
     let (worked, since) = (processor_seconds(pid), Timestamp::now());
     tokio::time::sleep(window).await;
     let worked = (processor_seconds(pid) - worked) / window.as_secs_f64();
-    let idle = zoom.spread(since, window).await;
+    let idle = spread(&zoom, since, window).await;
     assert!(
         idle.requests as u64 >= feeds * 9 / 10,
         "{} of {feeds} feeds were polled in {window:?}",
         idle.requests
     );
     let resident = memory(pid, "VmRSS");
-    let answers = load(&engine, &ids, window / 2).await;
+    let answers = load(&engine, &ids, if hasty { window / 10 } else { window / 2 }).await;
 
     // Everything is due at once.
     engine.stop().await;
     engine.set("clock.ahead", &format!("{}s", 2 * seconds));
     let since = Timestamp::now();
     engine.start_again().await;
+    let window = if hasty { window / 3 } else { window };
     tokio::time::sleep(window).await;
-    let herd = zoom.spread(since, window).await;
+    let herd = spread(&zoom, since, window).await;
     let pid = engine.pid().expect("the engine runs");
     let (peak, again) = (memory(pid, "VmHWM"), memory(pid, "VmRSS"));
     engine.stop().await;
@@ -143,29 +145,6 @@ fn once(value: f64) -> Series {
     [value].into_iter().collect()
 }
 
-/// Declares sources without a look at their credentials, as a large configuration does; answers their ids.
-async fn declare(engine: &Engine, sources: u32, seconds: u32) -> Vec<String> {
-    let destination = json!({"name": "lake", "file": {"path": "lake"}});
-    let destination = &engine.create("destinations", destination).await;
-    let create = |number| async move {
-        let source = json!({
-            "name": format!("source {number}"),
-            "account_id": format!("idle-{number}"),
-            "client_id": format!("app-{number}"),
-            "client_secret": SECRET,
-            "destination_ids": [destination],
-            "poll_interval": format!("{seconds}s"),
-            "verify": false,
-        });
-        engine.create("sources", source).await
-    };
-    stream::iter(0..sources)
-        .map(create)
-        .buffer_unordered(PARALLEL)
-        .collect()
-        .await
-}
-
 /// Asks the API for as long; answers how long each kind of answer took, in milliseconds.
 async fn load(engine: &Engine, ids: &[String], length: Duration) -> BTreeMap<&'static str, Series> {
     let until = Instant::now() + length;
@@ -195,67 +174,43 @@ async fn load(engine: &Engine, ids: &[String], length: Duration) -> BTreeMap<&'s
     all
 }
 
-impl Zoom {
-    async fn start(accounts: u32) -> Self {
-        let mut command = Command::new(Binary::Simulator.path());
-        command
-            .args(["--account-id", "idle", "--client-id", "app", "--no-limits"])
-            .args(["--accounts", &accounts.to_string()])
-            .env("ZOOM_SIM_CLIENT_SECRET", SECRET);
-        let mut process = Process::spawn("the simulator", &mut command);
-        let line = process.line_with("listening on http").await;
-        Self {
-            url: line.trim_start_matches("listening on ").trim().to_owned(),
-            http: crate::http::client(),
-            _process: process,
+/// Waits until so many pages were served.
+async fn polled(zoom: &Simulator, pages: u64) {
+    wait::until(LATE, "each feed to be polled", async || {
+        // The answer names each account: it is not asked for often.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let counters: serde_json::Value =
+            serde_json::from_slice(&zoom.ask("counters").await).unwrap_or_default();
+        let counters: Counters = serde_json::from_value(counters["counters"].clone()).unwrap_or_default();
+        let served = counters.to("/v2/report");
+        if served >= pages {
+            Ok(())
+        } else {
+            Err(format!("{served} of {pages} pages"))
+        }
+    })
+    .await;
+}
+
+/// How the report requests came in the seconds of a window; what was asked before it began counts for none.
+async fn spread(zoom: &Simulator, since: Timestamp, window: Duration) -> Spread {
+    let recent: Vec<Seen> = serde_json::from_slice(&zoom.ask("recent").await).expect("the latest requests");
+    let seconds = usize::try_from(window.as_secs()).unwrap_or_default();
+    let mut by_second = vec![0_u32; seconds];
+    for seen in recent.iter().filter(|seen| seen.path.starts_with("/v2/report")) {
+        let at = seen.at.duration_since(since);
+        if at >= SignedDuration::ZERO
+            && let Some(second) = usize::try_from(at.as_secs())
+                .ok()
+                .and_then(|at| by_second.get_mut(at))
+        {
+            *second += 1;
         }
     }
-
-    async fn ask(&self, path: &str) -> Vec<u8> {
-        let answer = self.http.get(format!("{}/_sim/{path}", self.url)).send().await;
-        let body = answer.expect("the simulator answers").bytes().await;
-        body.expect("a whole answer").to_vec()
-    }
-
-    /// Waits until so many pages were served.
-    async fn polled(&self, pages: u64) {
-        wait::until(LATE, "each feed to be polled", async || {
-            // The answer names each account: it is not asked for often.
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let counters: serde_json::Value =
-                serde_json::from_slice(&self.ask("counters").await).unwrap_or_default();
-            let counters: Counters = serde_json::from_value(counters["counters"].clone()).unwrap_or_default();
-            let served = counters.to("/v2/report");
-            if served >= pages {
-                Ok(())
-            } else {
-                Err(format!("{served} of {pages} pages"))
-            }
-        })
-        .await;
-    }
-
-    /// How the report requests came in the seconds of a window; what was asked before it began counts for none.
-    async fn spread(&self, since: Timestamp, window: Duration) -> Spread {
-        let recent: Vec<Seen> =
-            serde_json::from_slice(&self.ask("recent").await).expect("the latest requests");
-        let seconds = usize::try_from(window.as_secs()).unwrap_or_default();
-        let mut by_second = vec![0_u32; seconds];
-        for seen in recent.iter().filter(|seen| seen.path.starts_with("/v2/report")) {
-            let at = seen.at.duration_since(since);
-            if at >= SignedDuration::ZERO
-                && let Some(second) = usize::try_from(at.as_secs())
-                    .ok()
-                    .and_then(|at| by_second.get_mut(at))
-            {
-                *second += 1;
-            }
-        }
-        let requests: u32 = by_second.iter().sum();
-        Spread {
-            requests: requests as usize,
-            busiest: f64::from(by_second.iter().copied().max().unwrap_or_default()),
-            mean: f64::from(requests.max(1)) / count(seconds as u64),
-        }
+    let requests: u32 = by_second.iter().sum();
+    Spread {
+        requests: requests as usize,
+        busiest: f64::from(by_second.iter().copied().max().unwrap_or_default()),
+        mean: f64::from(requests.max(1)) / count(seconds as u64),
     }
 }

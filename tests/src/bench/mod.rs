@@ -14,6 +14,7 @@ pub mod phantoms;
 mod pipe;
 pub mod plan;
 mod series;
+mod simulator;
 pub mod start;
 pub mod stores;
 mod table;

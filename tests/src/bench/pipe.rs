@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
-use super::flow::{ACCOUNT, CLIENT, Days, PAGE, SECRET};
+use super::{
+    flow::{ACCOUNT, CLIENT, Days, PAGE},
+    simulator::SECRET,
+};
 use crate::sim::Report;
 
 /// What is done with a page.

@@ -1,9 +1,7 @@
 //! Rows a second on each store, side by side: SQLite, PostgreSQL with one engine, PostgreSQL with several.
 
 use std::{
-    collections::BTreeSet,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -11,17 +9,13 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use private_postgres::Server;
 use serde_json::json;
 
-use super::{Series, Table, machine::count, table::whole};
+use super::{Series, Table, machine::count, simulator::Simulator, table::whole};
 use crate::{
-    binaries::Binary,
-    delivered::{self, Difference, Multiset},
+    delivered::{self, Multiset},
     engine::Engine,
-    process::Process,
-    sim::Report,
     wait,
 };
 
-const SECRET: &str = "bench-secret";
 /// Sources, of two feeds each: as many as give several engines something to do.
 const SOURCES: u32 = 6;
 /// The hours that rows are spread over: within the window that the engine sweeps, so that one read finds all.
@@ -55,11 +49,10 @@ impl Kept {
 }
 
 struct Zoom {
-    url: String,
+    simulator: Simulator,
     owed: Multiset,
     rows: u64,
     from: String,
-    _process: Process,
 }
 
 /// Passes all rows through each store, by turns.
@@ -105,33 +98,23 @@ pub async fn measure(options: Options) -> Table {
 impl Zoom {
     async fn start(rows: u64) -> Self {
         let from = Timestamp::now() - SignedDuration::from_hours(HOURS);
-        let mut command = Command::new(Binary::Simulator.path());
-        command
-            .args(["--account-id", "bench", "--client-id", "app", "--no-limits"])
-            .args(["--accounts", &SOURCES.to_string(), "--rows", &rows.to_string()])
-            .args(["--span-hours", &HOURS.to_string()])
-            .env("ZOOM_SIM_CLIENT_SECRET", SECRET);
-        let mut process = Process::spawn("the simulator", &mut command);
-        let line = process.line_with("listening on http").await;
-        let url = line.trim_start_matches("listening on ").trim().to_owned();
+        let options = [
+            ("--accounts", SOURCES.into()),
+            ("--rows", rows),
+            ("--span-hours", HOURS.unsigned_abs()),
+        ];
+        let simulator = Simulator::start("bench", "app", &options).await;
         let mut owed = Multiset::new();
-        let http = crate::http::client();
         for account in 0..SOURCES {
-            for report in Report::ALL {
-                let ledger = format!("{url}/_sim/accounts/bench-{account}/{}/rows", report.word());
-                let answer = http.get(ledger).send().await.expect("the ledger");
-                let body = answer.bytes().await.expect("the whole ledger");
-                for row in body.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()) {
-                    *owed.entry(row.to_vec()).or_default() += 1;
-                }
+            for (row, times) in simulator.ledger(&format!("bench-{account}")).await {
+                *owed.entry(row).or_default() += times;
             }
         }
         Self {
-            url,
+            simulator,
             rows: owed.values().sum(),
             owed,
             from: from.to_zoned(TimeZone::UTC).date().to_string(),
-            _process: process,
         }
     }
 
@@ -145,36 +128,22 @@ impl Zoom {
         };
         let mut running = Vec::new();
         for _ in 0..engines {
-            running.push(start_one(&self.url, server.as_ref(), shared.path(), &[]).await);
+            running.push(start_one(&self.simulator.url, server.as_ref(), shared.path(), &[]).await);
         }
         let lake = shared.path().join("lake");
         let destination = json!({"name": "lake", "file": {"path": lake}});
         let destination = running[0].create("destinations", destination).await;
         let began = Instant::now();
-        for number in 0..SOURCES {
-            let source = json!({
-                "name": format!("source {number}"),
-                "account_id": format!("bench-{number}"),
-                "client_id": format!("app-{number}"),
-                "client_secret": SECRET,
-                "destination_ids": [destination],
-                "start_from": format!("{}T00:00:00Z", self.from),
-                "verify": false,
-            });
-            running[0].create("sources", source).await;
-        }
+        let more = json!({
+            "destination_ids": [destination],
+            "start_from": format!("{}T00:00:00Z", self.from),
+        });
+        self.simulator.declare(&running[0], SOURCES, &more).await;
         let took = self.all_lines(&lake, began).await;
         for engine in &mut running {
             engine.stop().await;
         }
-        let events = delivered::read_file(&lake);
-        let difference = Difference::between(&self.owed, &delivered::multiset(&events));
-        assert!(difference.is_none(), "{difference}");
-        let ids: BTreeSet<_> = events
-            .iter()
-            .filter_map(|event| event.zoom_log["id"].as_str())
-            .collect();
-        assert_eq!(ids.len(), events.len(), "ids came twice, or not at all");
+        delivered::is_just_what_is_owed(&lake, &self.owed);
         took
     }
 

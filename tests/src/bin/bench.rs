@@ -11,6 +11,7 @@ use e2e::{
     process::Process,
     wait,
 };
+use futures_util::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Measures the engine and the provider on this machine.
@@ -20,7 +21,7 @@ struct Options {
     /// The measures to take; all by default.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Measure>,
-    /// Small sizes, to see that everything works; the figures say little.
+    /// Small sizes and all measures at once, to see that everything works; the figures say little.
     #[arg(long)]
     quick: bool,
     /// Rows of each feed that pass through the engine.
@@ -147,10 +148,17 @@ async fn run(options: &Options) {
     if cfg!(debug_assertions) {
         println!("An unoptimized build: its figures say nothing about a release.");
     }
-    for measure in Measure::ALL {
-        if !options.only.is_empty() && !options.only.contains(&measure) {
-            continue;
+    let wanted = |measure: &Measure| options.only.is_empty() || options.only.contains(measure);
+    let measures = Measure::ALL.into_iter().filter(wanted);
+    if options.quick {
+        // The figures say little anyway, and most of the time is waiting.
+        let tables = join_all(measures.map(|measure| take(measure, options))).await;
+        for table in tables {
+            println!("\n{table}");
         }
+        return;
+    }
+    for measure in measures {
         let load = load();
         let table = take(measure, options).await;
         println!("\n{table}  Load average when it began: {load}.");
@@ -180,8 +188,12 @@ async fn take(measure: Measure, options: &Options) -> Table {
             flow::measure(flow::Options::month(month_rows, repetitions)).await
         }
         Measure::F => {
-            let (sources, seconds) = (options.idle_sources.clone(), options.idle_seconds);
-            idle::measure(&idle::Options { sources, seconds }).await
+            idle::measure(&idle::Options {
+                sources: options.idle_sources.clone(),
+                seconds: options.idle_seconds,
+                hasty: options.quick,
+            })
+            .await
         }
         Measure::G => {
             let (rows, repetitions) = (options.store_rows, options.repetitions);

@@ -49,7 +49,7 @@ impl Run<'_> {
         if self.is_alone() {
             return self.start_on_a_copy(number).await;
         }
-        self.graves.extend(Grave::of(&self.seats[number], false));
+        self.graves.extend(Grave::of(&self.seats[number]));
         if let Some(engine) = self.seats[number].engine.take() {
             self.outcome.fenced += engine.fenced();
             engine.kill().await;
@@ -114,8 +114,8 @@ impl Run<'_> {
                 continue;
             }
             self.seats[number].away = None;
-            if self.seats[number].engine.is_some() {
-                self.graves.retain(|grave| grave.seat != number || !grave.paused);
+            if let Some(engine) = &self.seats[number].engine {
+                self.graves.retain(|grave| grave.owner != engine.owner);
                 self.note(|| format!("engine {number} goes on"));
                 continue;
             }
@@ -171,7 +171,7 @@ impl Run<'_> {
             40 + self.rng.below(600),
             40 + self.rng.below(10_000),
         ][self.rng.index(3)];
-        self.graves.extend(Grave::of(seat, true));
+        self.graves.extend(Grave::of(seat));
         self.outcome.pauses += 1;
         self.seats[number].away = Some(self.clock.monotonic() + Duration::from_secs(length));
         self.note(|| format!("engine {number} is paused for {length} s"));

@@ -29,21 +29,17 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Grave {
     pub(super) due: Duration,
+    /// Of one life of an engine: who begins anew is another owner.
     pub(super) owner: String,
-    pub(super) seat: usize,
-    /// Whether the holder may come back: it is paused.
-    pub(super) paused: bool,
 }
 
 impl Grave {
     /// Of the engine in a seat, silent from now on.
-    pub(super) fn of(seat: &Seat, paused: bool) -> Option<Self> {
+    pub(super) fn of(seat: &Seat) -> Option<Self> {
         let owner = seat.engine.as_ref()?.owner.clone();
         Some(Self {
             due: seat.clock.monotonic() + SILENCE,
             owner,
-            seat: seat.number,
-            paused,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Rules made ready for many rows.
 //!
 //! Each condition of each rule is one bit. A row sets the bits of what it fulfils, field by field, each field in one
-//! pass; a rule fits where all of its bits are set. What the category and the action fulfil is remembered by their text,
-//! since few different ones come again and again; the detail and the operator are looked at where that leaves a rule open.
+//! pass; a rule fits where all of its bits are set. What the category, the action and the operator fulfil is remembered by
+//! their text, since few different ones come again and again; the operator and the detail are looked at where the others
+//! leave a rule open.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -27,8 +28,8 @@ pub struct Labeller {
     compiled: Arc<Compiled>,
     /// What is fulfilled by the row at hand, a bit a condition.
     fulfilled: Vec<u64>,
-    /// Of the category and the action.
-    remembered: [Remembered; 2],
+    /// Of the category, the action and the operator.
+    remembered: [Remembered; 3],
     joined: HashMap<LabelSet, Box<str>, foldhash::fast::RandomState>,
 }
 
@@ -74,7 +75,7 @@ struct Check {
     label: usize,
     operation: bool,
     activity: bool,
-    /// The bits of its conditions on the category and the action, which are remembered.
+    /// The bits of its conditions on the category and the action, which are looked at first.
     few: Vec<u64>,
     /// The bits of its conditions on the detail and the operator.
     many: Vec<u64>,
@@ -140,7 +141,8 @@ impl Labeller {
         }
         fulfilled.fill(0);
         let few = [(&compiled.category, row.category), (&compiled.action, row.action)];
-        for ((matcher, text), remembered) in few.into_iter().zip(remembered) {
+        let [categories, actions, operators] = remembered;
+        for ((matcher, text), remembered) in few.into_iter().zip([categories, actions]) {
             remember(matcher, text, remembered, fulfilled);
         }
         let mut looked_at_many = false;
@@ -152,7 +154,7 @@ impl Labeller {
             // The detail is the longest text by far, and most rows are none that a rule asks it of.
             if !check.many.is_empty() && !std::mem::replace(&mut looked_at_many, true) {
                 look(&compiled.detail, row.detail, fulfilled);
-                look(&compiled.operator, row.operator, fulfilled);
+                remember(&compiled.operator, row.operator, operators, fulfilled);
             }
             if !fulfils(fulfilled, &check.many) {
                 continue;

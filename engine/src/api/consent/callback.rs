@@ -9,7 +9,7 @@ use engine_api::{Code, LogType, Secret, SourceSpec};
 use tracing::info;
 
 use super::{
-    super::{Answered, Api, CheckFault, resource::ask, secrets},
+    super::{Answered, Api, CheckFault, secrets, trial::ask},
     Stop,
     cookie::Pending,
     forget_cookie,

@@ -29,7 +29,7 @@ use self::{
     cookie::Pending,
     page::{Page, prose},
 };
-use super::{Api, CheckFault, declare, failure::Failure};
+use super::{Api, CheckFault, failure::Failure, stored};
 use crate::{credential, store::catalog::SealedSecret};
 
 /// What is known of the consent that a source needs; nothing where it needs none.
@@ -118,7 +118,7 @@ async fn source(api: &Api, id: &str) -> Result<(SourceSpec, Vec<SealedSecret>), 
         stop(Code::NotFound, detail, None)
     };
     let (object, sealed) = found.ok_or_else(absent)?;
-    let spec: SourceSpec = declare::parse(&object)?;
+    let spec: SourceSpec = stored::spec(&object)?;
     if spec.needs_consent() {
         Ok((spec, sealed))
     } else {

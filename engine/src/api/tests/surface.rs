@@ -57,7 +57,7 @@ async fn every_route_but_seven_refuses_a_missing_and_a_wrong_token() {
 
 #[test]
 fn the_document_and_the_router_tell_of_the_same_routes() {
-    let document = openapi::document();
+    let document = openapi::document(table());
     let mut documented = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         documented.extend(
@@ -82,7 +82,7 @@ fn the_document_and_the_router_tell_of_the_same_routes() {
 #[tokio::test]
 async fn errors_come_in_the_form_that_the_document_tells_of() {
     let stage = Stage::set().await;
-    let document = openapi::document();
+    let document = openapi::document(table());
     for (path, asked) in [
         ("/sources/{id}/authorize", "/sources/src_x/authorize"),
         ("/oauth/callback", "/oauth/callback?code=x"),
@@ -99,7 +99,7 @@ async fn errors_come_in_the_form_that_the_document_tells_of() {
 #[tokio::test]
 async fn parameters_are_taken_as_the_document_tells() {
     let stage = Stage::set().await;
-    let document = openapi::document();
+    let document = openapi::document(table());
     let path = stage.made("sources", &source("corp")).await;
     let parameter = |method: &str, path: &str, name: &str| {
         let parameters = document["paths"][path][method]["parameters"].as_array().unwrap();
@@ -170,7 +170,7 @@ async fn parameters_are_taken_as_the_document_tells() {
 
 #[test]
 fn the_document_is_whole() {
-    let document = openapi::document();
+    let document = openapi::document(table());
     assert_eq!(document["openapi"], "3.1.0");
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for name in schemas.keys() {

@@ -35,6 +35,16 @@ impl Store {
     /// A dropped claim may have been made: it lapses.
     pub async fn claim_lane(&self, owner: &str, lease: Duration) -> Result<Option<Lane>, Error> {
         let now = self.now();
+        // Each commit wakes all who deliver, and one of them is enough: the others do not wait for the writer's turn.
+        let due: bool = sql::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM lane WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1))",
+        )
+        .bind(now)
+        .fetch_one(self.read())
+        .await?;
+        if !due {
+            return Ok(None);
+        }
         let until = self.lease_end(lease);
         let mut write = self.soft().await?;
         let claimed: Option<(String, i64, Option<String>, bool, i64)> = sql::query_as(sql::skip_locked!(
