@@ -42,6 +42,7 @@ pub const POINTS: &[&str] = &[
     "rotation.switched",
     "token.before_refresh",
     "token.before_store",
+    "token.claimed",
     "token.kept",
     "token.minted",
     "token.stored",

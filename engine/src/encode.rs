@@ -26,14 +26,15 @@
 
 mod detail;
 mod instant;
+mod same;
 
 use std::{fmt::Write as _, sync::LazyLock};
 
 use bytes::Bytes;
 use engine_api::LogType;
-use jiff::Timestamp;
 use memchr::memmem::Finder;
 
+use self::same::Same;
 use crate::model::{
     Event, EventIds, FeedKey,
     scan::{self, Scanner},
@@ -73,43 +74,6 @@ pub struct Lines {
     text: String,
     ends: Vec<usize>,
     same: Same,
-}
-
-/// What an event mostly has in common with the one before it, as it is written there.
-#[derive(Debug, Clone, Default)]
-struct Same {
-    labels: String,
-    /// The labels, each in quotes.
-    quoted: String,
-    collected_at: Option<Timestamp>,
-    /// The instant, in quotes.
-    collected: String,
-    instants: instant::Writer,
-}
-
-impl Same {
-    fn labels(&mut self, labels: &str) -> &str {
-        if self.labels != labels {
-            labels.clone_into(&mut self.labels);
-            self.quoted.clear();
-            for (number, label) in labels.split(',').enumerate() {
-                if number > 0 {
-                    self.quoted.push(',');
-                }
-                quote(label, &mut self.quoted);
-            }
-        }
-        &self.quoted
-    }
-
-    fn collected_at(&mut self, at: Timestamp) -> &str {
-        if self.collected_at != Some(at) {
-            self.collected_at = Some(at);
-            self.collected.clear();
-            quoted(&mut self.instants, at, &mut self.collected);
-        }
-        &self.collected
-    }
 }
 
 impl Lines {
@@ -193,7 +157,7 @@ fn about(event: &Event<'_>, origin: &Origin, same: &mut Same, out: &mut String) 
     out.push_str(same.labels(event.labels));
     out.push_str("],\"event_time\":");
     match event.time {
-        Some(time) => quoted(&mut same.instants, time, out),
+        Some(time) => same.instant(time, out),
         None => out.push_str("null"),
     }
     out.push_str(",\"collected_at\":");
@@ -215,12 +179,6 @@ fn about(event: &Event<'_>, origin: &Origin, same: &mut Same, out: &mut String) 
         detail::member(detail, out);
     }
     out.push('}');
-}
-
-fn quoted(instants: &mut instant::Writer, instant: Timestamp, out: &mut String) {
-    out.push('"');
-    instants.write(instant, out);
-    out.push('"');
 }
 
 fn quote(text: &str, out: &mut String) {
@@ -282,6 +240,7 @@ fn names(row: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

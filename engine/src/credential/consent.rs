@@ -80,9 +80,9 @@ impl Credentials {
             spec: spec.clone(),
             app: app_of(spec, secret),
         };
-        let credential = self.kept(source, work.app.clone());
+        let this = self.clone();
         (self.parts.whole)(Box::pin(async move {
-            let _ = tell.send(work.run(&credential, &code, &verifier).await);
+            let _ = tell.send(work.run(&this, &code, &verifier).await);
         }));
         told.await.unwrap_or_else(|_| {
             Err(Unusable::new(
@@ -139,7 +139,7 @@ struct Acceptance {
 impl Acceptance {
     async fn run(
         &self,
-        credential: &Credential,
+        credentials: &Credentials,
         code: &Secret,
         verifier: &Secret,
     ) -> Result<Accepted, Unusable> {
@@ -172,11 +172,15 @@ impl Acceptance {
             token: &sealed,
             due_at: idle::due(clock.now(), chance(&[self.source.as_bytes(), &sealed])),
         };
-        if let Err(refusal) = store.take_consent(&self.source, &new).await? {
-            self.hand_back(&access).await;
-            return Err(refused(refusal, account.as_deref()));
-        }
-        zoom.hold(credential, access.clone()).await;
+        let given_at = match store.take_consent(&self.source, &new).await? {
+            Ok(given_at) => given_at,
+            Err(refusal) => {
+                self.hand_back(&access).await;
+                return Err(refused(refusal, account.as_deref()));
+            }
+        };
+        let credential = credentials.kept(&self.source, self.app.clone(), given_at);
+        zoom.hold(&credential, access.clone()).await;
         let account = match account {
             Some(account) => Some(account),
             None => self.account_after(&access).await?,

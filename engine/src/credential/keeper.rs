@@ -1,13 +1,12 @@
 //! The refresh token of one source: claimed, exchanged, and its successor stored before anything else happens.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use engine_api::Code;
-use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::{Parts, TOKEN_FIELD, authorization_url, idle, pending};
+use super::{Parts, Patience, TOKEN_FIELD, authorization_url, idle, pending, refused, stored, unavailable};
 use crate::{
     crash,
     retry::{chance, later},
@@ -19,11 +18,6 @@ use crate::{
     vault,
     zoom::{AccessToken, App, Error, Keeper},
 };
-
-/// How often one looks whether somebody else has finished with the token.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// A claim outlives one question to Zoom; who waits longer than two of them waits for nothing.
-const CLAIMS_WAITED_FOR: u32 = 2;
 
 /// Keeps one source's refresh token in the store.
 #[derive(Clone)]
@@ -47,17 +41,9 @@ impl Keeper for SourceKeeper {
     }
 
     async fn refresh(&self, app: &App) -> Result<AccessToken, Error> {
-        let (tell, told) = oneshot::channel();
         let (this, app) = (self.clone(), app.clone());
         // Whoever asked may go away, a caller of the API for one; what Zoom has given must be stored all the same.
-        (self.parts.whole)(Box::pin(async move {
-            let _ = tell.send(this.exchange(&app).await);
-        }));
-        told.await.unwrap_or_else(|_| {
-            Err(Error::Unavailable {
-                detail: "the engine is stopping".to_owned(),
-            })
-        })
+        self.parts.finish(async move { this.exchange(&app).await }).await
     }
 }
 
@@ -105,7 +91,7 @@ impl SourceKeeper {
             public_url,
             ..
         } = &*self.parts;
-        let began = clock.monotonic();
+        let patience = Patience::new(&self.parts);
         loop {
             let until = later(clock.now(), *lease);
             let claim = store
@@ -117,12 +103,7 @@ impl SourceKeeper {
                     let pending = pending(public_url, &self.source);
                     return Err(refused(pending.code, pending.detail));
                 }
-                Claim::Busy if clock.monotonic().saturating_sub(began) > *lease * CLAIMS_WAITED_FOR => {
-                    return Err(Error::Unavailable {
-                        detail: "somebody else has been renewing the source's token for too long".to_owned(),
-                    });
-                }
-                Claim::Busy => clock.sleep(LOOK_AGAIN).await,
+                Claim::Busy => patience.wait().await?,
             }
         }
     }
@@ -162,19 +143,13 @@ impl SourceKeeper {
         };
         let due = idle::due(clock.now(), dice);
         crash::point("token.before_store").await;
-        let kept = loop {
-            let sealed = vault.seal(&self.source, TOKEN_FIELD, &given.refresh);
-            let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
-            match store.store_token(&self.source, claimed.fence, &sealed, due).await {
-                // The master key was replaced while Zoom was asked; without the new one this ends as an error.
-                Err(store::Error::KeyRetired) => {
-                    rotation::follow(store, vault)
-                        .await
-                        .map_err(|error| unavailable(&error))?;
-                }
-                kept => break kept.map_err(|error| stored(&error))?,
-            }
-        };
+        let kept = self
+            .parts
+            .keep_sealed((&self.source, TOKEN_FIELD), &given.refresh, |sealed| async move {
+                let stored = store.store_token(&self.source, claimed.fence, &sealed, due);
+                stored.await
+            })
+            .await?;
         crash::point("token.stored").await;
         // Somebody consented again meanwhile, or the source is gone; what we were given is void or nobody's.
         if kept.is_err() {
@@ -237,24 +212,5 @@ impl SourceKeeper {
             }
             error => error,
         }
-    }
-}
-
-fn refused(code: Code, detail: impl Into<String>) -> Error {
-    Error::Refused {
-        code,
-        detail: detail.into(),
-    }
-}
-
-fn unavailable(error: &dyn fmt::Display) -> Error {
-    Error::Unavailable {
-        detail: format!("the source's token cannot be used now: {error}"),
-    }
-}
-
-fn stored(error: &store::Error) -> Error {
-    Error::Unavailable {
-        detail: format!("the source's token cannot be stored now: {}", error.chain()),
     }
 }

@@ -1,20 +1,24 @@
 //! What a source shows to Zoom: its app's secret, and, where somebody had to consent, the refresh token.
 //!
 //! Who takes part: [`Credentials`] makes a [`Credential`] of a source, for polls and for checks alike; `keeper` holds
-//! the refresh token on behalf of the adapter; `consent` takes what a browser brings back; the [`RenewalWorker`] renews
-//! tokens that nobody has needed for most of a day, so that none dies of idleness.
+//! the refresh token on behalf of the adapter, and `access` the access token, for all engines; `consent` takes what a
+//! browser brings back; the [`RenewalWorker`] renews tokens that nobody has needed for most of a day, so that none dies
+//! of idleness.
 //!
 //! What holds:
 //! * **One writer.** Zoom voids a refresh token when it gives the next one. Whoever uses one has claimed it in the
 //!   store, so two feeds, or two engines, never use the same one.
 //! * **Stored before it is used.** The next refresh token is sealed and on disk before the access token that came with
 //!   it is handed out. What must not be broken off between Zoom's answer and the store runs as a task of its own.
-//! * Access tokens are in memory only.
+//! * **One access token a credential.** It is in the store, sealed, and in the memory of each engine that uses it. Who
+//!   finds none that is good claims the right to ask, stores what Zoom gives, and the others take that.
 //!
 //! What survives a crash: the newest refresh token that was stored. What is deliberately not guaranteed: when the
 //! process dies, or an answer is lost, after Zoom has replaced a token and before it was stored, nobody has it; the
-//! next use finds that out, and the source says `reauthorization_required`.
+//! next use finds that out, and the source says `reauthorization_required`. An access token that is lost in the same way
+//! is only asked for again.
 
+mod access;
 mod consent;
 mod idle;
 mod keeper;
@@ -22,21 +26,24 @@ mod keeper;
 mod tests;
 mod worker;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use engine_api::{Code, Secret, SourceSpec};
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
 
-use self::keeper::SourceKeeper;
+use self::{access::SharedToken, keeper::SourceKeeper};
 pub use self::{
     consent::{Accepted, Departure},
     worker::RenewalWorker,
 };
 use crate::{
     clock::Clock,
+    rotation,
     store::{self, Store, catalog::SealedSecret, consents::TOKEN_FIELD},
     vault::Vault,
-    zoom::{App, Credential, Grant, Zoom},
+    zoom::{self, App, Credential, Grant, Zoom},
 };
 
 /// The path that Zoom sends browsers back to.
@@ -71,6 +78,81 @@ impl fmt::Debug for Parts {
         f.debug_struct("Parts")
             .field("owner", &self.owner)
             .finish_non_exhaustive()
+    }
+}
+
+/// How often one looks whether somebody else has finished with a token.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// A claim outlives one question to Zoom; who waits longer than two of them waits for nothing.
+const CLAIMS_WAITED_FOR: u32 = 2;
+
+impl Parts {
+    /// Runs work to its end, whoever stops waiting for it.
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, zoom::Error>> + Send + 'static,
+    ) -> Result<T, zoom::Error> {
+        let (tell, told) = oneshot::channel();
+        (self.whole)(Box::pin(async move {
+            let _ = tell.send(work.await);
+        }));
+        told.await.unwrap_or_else(|_| {
+            Err(zoom::Error::Unavailable {
+                detail: "the engine is stopping".to_owned(),
+            })
+        })
+    }
+
+    /// Seals a secret for an owner's field and stores it, sealed anew where the master key was replaced meanwhile.
+    async fn keep_sealed<T, F>(
+        &self,
+        (owner, field): (&str, &str),
+        secret: &Secret,
+        keep: impl Fn(Vec<u8>) -> F,
+    ) -> Result<T, zoom::Error>
+    where
+        F: Future<Output = Result<T, store::Error>>,
+    {
+        loop {
+            let sealed = self.vault.seal(owner, field, secret);
+            let sealed = sealed.map_err(|error| refused(error.code(), error.to_string()))?;
+            match keep(sealed).await {
+                // Without the new key this ends as an error.
+                Err(store::Error::KeyRetired) => {
+                    rotation::follow(&self.store, &self.vault)
+                        .await
+                        .map_err(|error| unavailable(&error))?;
+                }
+                kept => return kept.map_err(|error| stored(&error)),
+            }
+        }
+    }
+}
+
+/// Waits for somebody else who has a token in hand, but not for ever.
+struct Patience<'a> {
+    parts: &'a Parts,
+    began: Duration,
+}
+
+impl<'a> Patience<'a> {
+    fn new(parts: &'a Parts) -> Self {
+        Self {
+            parts,
+            began: parts.clock.monotonic(),
+        }
+    }
+
+    /// Waits a moment before one looks again.
+    async fn wait(&self) -> Result<(), zoom::Error> {
+        let Parts { clock, lease, .. } = self.parts;
+        if clock.monotonic().saturating_sub(self.began) > *lease * CLAIMS_WAITED_FOR {
+            return Err(zoom::Error::Unavailable {
+                detail: "somebody else has been asking for the source's token for too long".to_owned(),
+            });
+        }
+        clock.sleep(LOOK_AGAIN).await;
+        Ok(())
     }
 }
 
@@ -183,8 +265,9 @@ impl Credentials {
                 let detail = "the source names no Zoom account: set `account_id`";
                 Unusable::new(Code::ZoomUnknownAccount, detail)
             })?;
+            let tokens = Arc::new(SharedToken::of(&self.parts, &app, &["account", &account]));
             let grant = Grant::Account(account);
-            return Ok(Credential { app, grant });
+            return Ok(Credential { app, grant, tokens });
         }
         let Parts {
             store, public_url, ..
@@ -195,11 +278,19 @@ impl Credentials {
             Some((_, detail, _)) if row.is_void() => {
                 Err(Unusable::new(Code::ReauthorizationRequired, detail))
             }
-            _ => Ok(self.kept(source, app)),
+            _ => Ok(self.kept(source, app, row.given_at)),
         }
     }
 
-    fn kept(&self, source: &str, app: App) -> Credential {
+    /// The credential of a source for which somebody consented at `given_at`. Another consent may be of another account,
+    /// so it is another credential: no engine shows for it what it has of the former one.
+    fn kept(&self, source: &str, app: App, given_at: Timestamp) -> Credential {
+        let given_at = given_at.as_millisecond().to_string();
+        let tokens = Arc::new(SharedToken::of(
+            &self.parts,
+            &app,
+            &["consent", source, &given_at],
+        ));
         let keeper = SourceKeeper {
             parts: Arc::clone(&self.parts),
             source: source.into(),
@@ -207,6 +298,7 @@ impl Credentials {
         Credential {
             app,
             grant: Grant::Consent(Arc::new(keeper)),
+            tokens,
         }
     }
 }
@@ -216,5 +308,24 @@ fn app_of(spec: &SourceSpec, client_secret: Secret) -> App {
         cloud: spec.cloud,
         client_id: spec.client_id.clone(),
         client_secret,
+    }
+}
+
+fn refused(code: Code, detail: impl Into<String>) -> zoom::Error {
+    zoom::Error::Refused {
+        code,
+        detail: detail.into(),
+    }
+}
+
+fn unavailable(error: &dyn fmt::Display) -> zoom::Error {
+    zoom::Error::Unavailable {
+        detail: format!("the source's token cannot be used now: {error}"),
+    }
+}
+
+fn stored(error: &store::Error) -> zoom::Error {
+    zoom::Error::Unavailable {
+        detail: format!("the source's token cannot be stored now: {}", error.chain()),
     }
 }

@@ -22,8 +22,8 @@ const BEAT: Duration = Duration::from_mins(10);
 /// How long the audit log is kept where nothing else is said.
 const AUDIT_RETENTION: Duration = Duration::from_hours(24 * 400);
 
-/// Drops segments and days that Zoom has forgotten, removes notices that are done, tokens that ended and old entries
-/// of the audit log, and gives free pages back, all in small steps.
+/// Drops segments and days that Zoom has forgotten, removes notices that are done, tokens that ended, access tokens
+/// of credentials that are gone and old entries of the audit log, and gives free pages back, all in small steps.
 #[derive(Debug)]
 pub struct RetentionWorker {
     store: Store,
@@ -60,6 +60,7 @@ impl RetentionWorker {
             info!(segments = dropped, "dropped segments that all destinations have");
         }
         self.store.forget_old_days(now).await?;
+        self.store.forget_old_access(now).await?;
         let notices = self.store.drop_finished_notices(now).await?;
         let tokens = self.store.forget_ended_tokens(now).await?;
         let audit = self

@@ -205,6 +205,48 @@ async fn what_an_engine_stores_under_the_old_key_meanwhile_is_wrapped_before_the
     assert_eq!(report.rewrapped, 2);
 }
 
+async fn an_access_token_under_the_former_key_is_given_up_and_none_is_kept_any_more() {
+    let install = Install::new().await;
+    let engine = install.vault().await;
+    let store = &install.fixture.store;
+    let end = crate::retry::later(install.fixture.now(), std::time::Duration::from_hours(1));
+    let former = engine
+        .seal("corp", "access_token", &Secret::from("first"))
+        .unwrap();
+    store.put_access("corp", &former, end).await.unwrap();
+    let before = store.access("corp").await.unwrap().unwrap();
+    let report = rotate(store, &install.vault().await, &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(report.rewrapped, 0);
+    let after = store.access("corp").await.unwrap().unwrap();
+    assert!(
+        after.token.is_none() && after.fence.0 > before.fence.0,
+        "{after:?}"
+    );
+
+    let refused = store.put_access("corp", &former, end).await.unwrap_err();
+    assert!(matches!(refused, store::Error::KeyRetired), "{refused:?}");
+    let claim = (
+        store
+            .claim_access("corp", after.fence, "one", end)
+            .await
+            .unwrap()
+            .unwrap(),
+        "one",
+    );
+    let refused = store.keep_access("corp", claim, &former, end).await.unwrap_err();
+    assert!(matches!(refused, store::Error::KeyRetired), "{refused:?}");
+    follow(store, &engine).await.unwrap();
+    let sealed = engine
+        .seal("corp", "access_token", &Secret::from("second"))
+        .unwrap();
+    assert_eq!(
+        store.keep_access("corp", claim, &sealed, end).await.unwrap(),
+        Ok(())
+    );
+}
+
 async fn a_key_that_was_lost_or_never_came_is_named_and_nothing_is_overwritten() {
     let install = Install::new().await;
     let engine = install.vault().await;
@@ -294,6 +336,7 @@ async fn a_secret_that_does_not_open_keeps_both_keys_and_is_named() {
 crate::store::testing::on_both!(
     engines_go_on_while_the_key_is_replaced_and_the_former_one_is_not_needed_any_more,
     what_an_engine_stores_under_the_old_key_meanwhile_is_wrapped_before_the_switch,
+    an_access_token_under_the_former_key_is_given_up_and_none_is_kept_any_more,
     a_key_that_was_lost_or_never_came_is_named_and_nothing_is_overwritten,
     a_secret_that_does_not_open_keeps_both_keys_and_is_named,
 );

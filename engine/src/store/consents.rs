@@ -218,12 +218,13 @@ impl Store {
 
     /// Takes a consent in place of any before, and makes the source's feeds due; whoever uses the old one is fenced.
     ///
-    /// The account is judged here, in the transaction that writes, so that no two consents pass each other.
+    /// The account is judged here, in the transaction that writes, so that no two consents pass each other. Answers when
+    /// it was taken, which tells it from the source's other consents.
     pub async fn take_consent(
         &self,
         source: &str,
         new: &NewConsent<'_>,
-    ) -> Result<Result<(), ConsentRefusal>, Error> {
+    ) -> Result<Result<Timestamp, ConsentRefusal>, Error> {
         let mut write = self.change().await?;
         may_seal(&mut write, new.token).await?;
         let spec: Option<String> =
@@ -279,7 +280,7 @@ impl Store {
         };
         self.note_by(&mut write, &audit::browser(), deed).await?;
         write.commit().await?;
-        Ok(Ok(()))
+        Ok(Ok(instant(now)?))
     }
 
     /// The source whose token has been due for renewal for the longest, and since when; void ones are left alone.

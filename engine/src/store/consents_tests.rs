@@ -50,7 +50,7 @@ async fn take(fixture: &Fixture, account: Option<&str>, token: &[u8]) -> Result<
         token,
         due_at: fixture.now(),
     };
-    fixture.store.take_consent(ID, &new).await.unwrap()
+    fixture.store.take_consent(ID, &new).await.unwrap().map(drop)
 }
 
 async fn claim(fixture: &Fixture) -> Claim {

@@ -205,6 +205,9 @@ async fn end_ownerless(write: &mut Connection) -> Result<(), Error> {
         "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE source_id IN (
              SELECT source_id FROM consent WHERE lease_owner NOT IN (SELECT id FROM engine)
              FOR UPDATE SKIP LOCKED)",
+        "UPDATE access_token SET lease_owner = NULL, lease_until = NULL WHERE credential IN (
+             SELECT credential FROM access_token WHERE lease_owner NOT IN (SELECT id FROM engine)
+             FOR UPDATE SKIP LOCKED)",
     ] {
         sql::query(statement).execute(&mut *write).await?;
     }

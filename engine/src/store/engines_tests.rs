@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     retry::later,
     store::{
+        access::NO_ROW,
         delivery::{Claim, Moved},
         testing::{Backend, Fixture},
     },
@@ -43,6 +44,8 @@ async fn a_silent_engine_loses_all_at_once_and_is_fenced_when_it_comes_back() {
     let until = later(fixture.now(), LONG);
     let feed = store.claim_feed("paused", until).await.unwrap().unwrap();
     let lane = store.claim_lane("paused", LONG).await.unwrap().unwrap();
+    let asking = store.claim_access("corp", NO_ROW, "paused", until).await;
+    let asking = asking.unwrap().unwrap();
     let other = store.claim_lane("other", LONG).await.unwrap();
     assert!(other.is_none(), "it is leased");
     until_dead(&fixture).await;
@@ -65,6 +68,13 @@ async fn a_silent_engine_loses_all_at_once_and_is_fenced_when_it_comes_back() {
             .unwrap()
             .is_err()
     );
+
+    let late = store
+        .keep_access("corp", (asking, "paused"), b"late", until)
+        .await;
+    assert!(late.unwrap().is_err());
+    let other = store.claim_access("corp", asking, "other", until).await;
+    assert!(other.unwrap().is_some());
 
     // It learns of it by its own next word, and what the other has it leaves alone.
     let back = store.beat("paused", LEASE).await.unwrap();

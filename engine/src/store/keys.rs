@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     Error, Store,
+    access::give_up_sealed_otherwise,
     audit::Deed,
     meta::KEY_CHECK,
     sql::{self, Connection, Row},
@@ -185,6 +186,7 @@ impl Store {
             write.rollback().await?;
             return Ok(Err(count(left)));
         }
+        give_up_sealed_otherwise(&mut write, header).await?;
         let mut retired = state.retired.clone();
         retired.push(state.active.clone());
         put(&mut write, RETIRED, retired.join("\n").as_bytes()).await?;

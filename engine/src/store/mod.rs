@@ -14,6 +14,7 @@
 //! Cancel safety: each method is one transaction. Dropping its future either leaves the transaction to be rolled back
 //! or has no effect on its outcome; it never leaves half of one.
 
+pub mod access;
 pub mod alarms;
 pub mod audit;
 pub mod backfills;

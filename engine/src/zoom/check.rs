@@ -10,7 +10,7 @@ pub type FeedVerdict = (LogType, Result<(), Error>);
 
 impl Zoom {
     /// The most report requests that a check makes for each report: each reason to ask again counts once.
-    pub const MOST_ASKED: u64 = 3;
+    pub const MOST_ASKED: u64 = 4;
 
     /// Asks for a token and for one row of each report, each judged by itself; answers how many report requests that
     /// took, [`MOST_ASKED`](Self::MOST_ASKED) for each report at most.

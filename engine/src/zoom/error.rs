@@ -194,6 +194,15 @@ impl Error {
         )
     }
 
+    /// A token that another engine asked for is refused before it was ever of use here: it may have ended since.
+    pub(super) fn shared_token_refused() -> Self {
+        Self::Unavailable {
+            detail:
+                "Zoom no longer honours the access token that the engines share; another one is asked for"
+                    .to_owned(),
+        }
+    }
+
     /// What a failed token request means.
     pub(super) fn of_token(answer: &Response, asked: Asked, asked_at: Timestamp) -> Self {
         if let Some(error) = Self::of_status(answer, asked_at) {

@@ -34,7 +34,7 @@ pub use self::{
     error::Error,
     page::Page,
     place::{Place, Places},
-    token::{AccessToken, Given},
+    token::{AccessToken, Given, TokenStore, Unfit},
 };
 use crate::{
     clock::Clock,
@@ -91,6 +91,8 @@ pub struct Credential {
     pub app: App,
     /// What lets it in.
     pub grant: Grant,
+    /// Where its access token is kept for all engines.
+    pub tokens: Arc<dyn TokenStore>,
 }
 
 impl Credential {
@@ -116,7 +118,7 @@ pub struct PageRequest<'a> {
     pub page_token: Option<&'a str>,
 }
 
-/// The adapter; cheap to clone, and clones share their tokens.
+/// The adapter; cheap to clone, and clones share the tokens that they have in memory.
 #[derive(Debug, Clone)]
 pub struct Zoom {
     shared: Arc<Shared>,
@@ -167,6 +169,11 @@ impl Zoom {
                 telemetry,
             }),
         }
+    }
+
+    /// Where tokens are handed out.
+    pub fn token_place(&self, cloud: Cloud) -> &Url {
+        &self.shared.places.of(cloud).oauth
     }
 
     /// What the budget of an account is counted under: one account at one Zoom has one budget.
@@ -241,11 +248,17 @@ impl Zoom {
         // the hour anyway, and each renewal more is one whose answer may be lost.
         let cheap = matches!(credential.grant, Grant::Account(_));
         if stale || (cheap && error::says_scope_is_missing(&answer)) {
-            self.shared.tokens.forget(credential, &token).await;
+            self.forget(credential, &token).await;
         }
         if stale {
-            return Err(Error::Again(Box::new(Error::token_refused(&answer))));
+            let then = if token.is_proven() {
+                Error::token_refused(&answer)
+            } else {
+                Error::shared_token_refused()
+            };
+            return Err(Error::Again(Box::new(then)));
         }
+        token.prove();
         Ok(answer)
     }
 

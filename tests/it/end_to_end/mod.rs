@@ -1,5 +1,6 @@
 //! The whole way on real parts: Terraform, provider, engine, and the simulated Zoom at its end.
 
+mod access;
 mod actions;
 mod alarm;
 mod api;

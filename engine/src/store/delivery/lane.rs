@@ -147,7 +147,7 @@ impl Store {
         Ok(if paused == 1 { Ok(()) } else { Err(Fenced) })
     }
 
-    /// Ends the leases of feeds, lanes, notices and consents that an engine left behind when it was killed. Only for the
+    /// Ends the leases of feeds, lanes, notices and tokens that an engine left behind when it was killed. Only for the
     /// start of the one engine of an embedded store: there is then nobody who could still hold them.
     pub async fn break_leases(&self) -> Result<(), Error> {
         self.end_leases(None).await
@@ -167,6 +167,7 @@ impl Store {
             "UPDATE lane SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
             "UPDATE notice SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
             "UPDATE consent SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
+            "UPDATE access_token SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = coalesce($1, lease_owner)",
         ] {
             sql::query(statement).bind(owner).execute(&mut *write).await?;
         }

@@ -1,0 +1,55 @@
+//! What an event mostly has in common with the one before it, written once.
+
+use jiff::Timestamp;
+
+use super::{instant::Writer, quote};
+
+/// Texts of the event before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Same {
+    labels: String,
+    /// The labels, each in quotes.
+    quoted: String,
+    collected_at: Option<Timestamp>,
+    /// The instant, in quotes.
+    collected: String,
+    instants: Writer,
+}
+
+impl Same {
+    /// Labels, each in quotes, with commas between.
+    pub(super) fn labels(&mut self, labels: &str) -> &str {
+        if self.labels != labels {
+            labels.clone_into(&mut self.labels);
+            self.quoted.clear();
+            for (number, label) in labels.split(',').enumerate() {
+                if number > 0 {
+                    self.quoted.push(',');
+                }
+                quote(label, &mut self.quoted);
+            }
+        }
+        &self.quoted
+    }
+
+    /// The time of collection, in quotes.
+    pub(super) fn collected_at(&mut self, at: Timestamp) -> &str {
+        if self.collected_at != Some(at) {
+            self.collected_at = Some(at);
+            self.collected.clear();
+            quoted(&mut self.instants, at, &mut self.collected);
+        }
+        &self.collected
+    }
+
+    /// Writes another instant, in quotes.
+    pub(super) fn instant(&mut self, at: Timestamp, out: &mut String) {
+        quoted(&mut self.instants, at, out);
+    }
+}
+
+fn quoted(instants: &mut Writer, instant: Timestamp, out: &mut String) {
+    out.push('"');
+    instants.write(instant, out);
+    out.push('"');
+}
