@@ -76,7 +76,8 @@ use crate::{
 /// What a feed's lease lasts beyond the longest that one question to Zoom can take.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// What a claim on a refresh token lasts beyond the longest that exchanging it can take.
+/// What a claim on a refresh token, or on the right to ask for an access token, lasts beyond the longest that one question
+/// to Zoom can take. Whoever needs longer, since another engine has the refresh token in hand, is fenced and looks again.
 const TOKEN_LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// How long all destinations of a source may take nothing before it is not polled any more, at least; else as long as
 /// delivered events are kept, so that what waits takes about as much room as what has been delivered.
@@ -337,7 +338,8 @@ fn workers(
         gates: Gates::default(),
         wakes: wakes.clone(),
         owner: owner.into(),
-        // A page may need a token before it, and both once more when Zoom no longer honours the token.
+        // A page may need a token before it, and both once more when Zoom no longer honours the token. Where another engine
+        // asks for that token and takes all of its time, the poll is fenced in the worst case, and made again.
         lease: config.zoom.request_timeout * 4 + LEASE_MARGIN,
         late_window: config.zoom.late_window,
         sweep_interval: config.zoom.sweep_interval,

@@ -1,5 +1,8 @@
 //! JSON objects from JSON objects alone: serde also reads a struct from an array of its fields' values, in their order, which
 //! no document of ours allows and no reader of a body expects.
+//!
+//! Out of its reach is what serde sets aside before it knows what it is to be: what is flattened, and enums that are told
+//! apart by a member or not at all. No body of ours holds such a thing.
 
 use std::fmt;
 

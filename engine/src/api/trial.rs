@@ -15,8 +15,8 @@ pub(super) async fn ask(
 ) -> Vec<(LogType, Option<CheckFault>)> {
     let account = api.source_check.budget_account(spec);
     let (today, most) = (Day::of(api.clock.now()), api.source_check.most_asked(spec));
-    // Set aside before they are made, as all requests are; a store that cannot count them is no reason to refuse what
-    // Zoom grants, nor is a budget that is used up.
+    // Set aside before they are made, as all requests are. A budget that is used up is no reason to refuse what Zoom
+    // grants, nor is a store that cannot count them: with a token in memory the check needs nothing of it.
     if let Err(error) = api.store.count_requests(&account, today, most).await {
         warn!(error = error.chain(), "cannot count the requests of a check");
         return api.source_check.check(id, spec, secret).await.answers;

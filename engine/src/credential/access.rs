@@ -83,16 +83,7 @@ impl SharedToken {
         crash::point("token.claimed").await;
         let token = match zoom.mint(credential).await {
             Ok(token) => token,
-            Err(error) => {
-                if let Err(error) = store.give_back_access(&self.credential, claim).await {
-                    // The claim ends with its lease.
-                    warn!(
-                        error = error.chain(),
-                        "cannot tell that Zoom gave no access token"
-                    );
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(self.give_up(claim, error).await),
         };
         crash::point("token.minted").await;
         let (packed, renew_at) = (token.pack(), token.renew_at());
@@ -102,13 +93,25 @@ impl SharedToken {
                 let stored = store.keep_access(&self.credential, claim, &sealed, renew_at);
                 stored.await
             })
-            .await?;
+            .await;
         crash::point("token.kept").await;
-        Ok(match kept {
-            Ok(()) => Some(token),
+        match kept {
+            Ok(Ok(())) => Ok(Some(token)),
             // It took too long: somebody else has asked meanwhile, and theirs may have voided ours.
-            Err(Fenced) => None,
-        })
+            Ok(Err(Fenced)) => Ok(None),
+            Err(error) => Err(self.give_up(claim, error).await),
+        }
+    }
+
+    /// Ends a claim that came to nothing, so that others need not wait for the end of its lease.
+    async fn give_up(&self, claim: (Fence, &str), because: Error) -> Error {
+        if let Err(error) = self.parts.store.give_back_access(&self.credential, claim).await {
+            warn!(
+                error = error.chain(),
+                "the right to ask for an access token is kept until its lease ends"
+            );
+        }
+        because
     }
 }
 
@@ -131,7 +134,7 @@ impl TokenStore for SharedToken {
             {
                 return Ok(token.clone());
             }
-            // What others store from here on has been asked for since.
+            // What others store from here on is another one.
             if matches!(unfit, Unfit::All) {
                 unfit = there.map_or(Unfit::Ended, Unfit::Refused);
             }

@@ -325,7 +325,10 @@ fn unavailable(error: &dyn fmt::Display) -> zoom::Error {
 }
 
 fn stored(error: &store::Error) -> zoom::Error {
-    zoom::Error::Unavailable {
-        detail: format!("the source's token cannot be stored now: {}", error.chain()),
+    zoom::Error::Store {
+        detail: format!(
+            "the store does not keep the source's token now: {}",
+            error.chain()
+        ),
     }
 }

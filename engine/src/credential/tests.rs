@@ -312,7 +312,8 @@ async fn an_access_token_whose_successor_cannot_be_stored_is_not_used() {
     .await
     .unwrap();
     let error = scene.page(&engine).await.unwrap_err();
-    assert!(error.to_string().contains("cannot be stored"), "{error}");
+    assert_eq!(error.code(), Code::StoreUnavailable);
+    assert!(error.to_string().contains("the disk is full"), "{error}");
     assert_eq!(scene.zoom.reports.load(Ordering::SeqCst), 0);
     sqlx::raw_sql("DROP TRIGGER full").execute(&sql).await.unwrap();
 }

@@ -133,7 +133,10 @@ impl DeliveryWorker {
         };
         // It may take this although it did not take what went before.
         if give().await.is_err() {
-            self.store.insist(claim.destination.as_str(), stop, give).await;
+            let until = later(self.clock.now(), self.options.lease);
+            self.store
+                .insist(claim.destination.as_str(), until, stop, give)
+                .await;
         }
     }
 

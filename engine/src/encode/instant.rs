@@ -29,7 +29,8 @@ impl Writer {
     /// with four digits, by hand.
     pub(super) fn write(&mut self, instant: Timestamp, out: &mut String) {
         let (second, nanosecond) = (instant.as_second(), instant.subsec_nanosecond());
-        if second < 0 || nanosecond % 1_000_000 != 0 || !self.turn_to(second / DAY, instant) {
+        if second < 0 || nanosecond < 0 || nanosecond % 1_000_000 != 0 || !self.turn_to(second / DAY, instant)
+        {
             // Writing to a string cannot fail.
             let _ = write!(out, "{instant}");
             return;
@@ -92,8 +93,8 @@ mod tests {
     proptest! {
         #[test]
         fn an_instant_is_written_as_it_is_shown(
-            second in -377_705_023_201_i64..=253_402_207_200,
-            fraction in prop_oneof![Just(0), (0..1_000).prop_map(|milli| milli * 1_000_000), 0..1_000_000_000],
+            second in prop_oneof![-377_705_023_201_i64..=253_402_207_200, -1..=1_i64],
+            fraction in prop_oneof![Just(0), (-999..1_000).prop_map(|milli| milli * 1_000_000), 0..1_000_000_000],
         ) {
             if let Ok(instant) = Timestamp::new(second, fraction) {
                 let mut writer = Writer::default();

@@ -7,7 +7,7 @@ use super::{instant::Writer, quote};
 /// Texts of the event before.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Same {
-    labels: String,
+    labels: Option<String>,
     /// The labels, each in quotes.
     quoted: String,
     collected_at: Option<Timestamp>,
@@ -19,8 +19,8 @@ pub(super) struct Same {
 impl Same {
     /// Labels, each in quotes, with commas between.
     pub(super) fn labels(&mut self, labels: &str) -> &str {
-        if self.labels != labels {
-            labels.clone_into(&mut self.labels);
+        if self.labels.as_deref() != Some(labels) {
+            self.labels = Some(labels.to_owned());
             self.quoted.clear();
             for (number, label) in labels.split(',').enumerate() {
                 if number > 0 {

@@ -17,7 +17,7 @@ use crate::{
     crash,
     model::{Allowance, Budget, Day, Purpose, plan},
     retry::{Backoff, chance, later},
-    store::{ClaimedFeed, PollEnd},
+    store::{self, ClaimedFeed, PollEnd},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -66,11 +66,22 @@ pub(super) enum Stopped {
     /// The client secret, or the consent, cannot be had.
     Secret(Code, String),
     /// The store failed.
-    Store(crate::store::Error),
+    Store(store::Error),
 }
 
-impl From<crate::store::Error> for Stopped {
-    fn from(error: crate::store::Error) -> Self {
+impl Stopped {
+    /// What the store failed with, where that says nothing of the feed and passes: it is then no failure of its own.
+    fn passing_fault_of_the_store(&self) -> Option<String> {
+        match self {
+            Self::Store(error @ store::Error::Unavailable(_)) => Some(error.chain()),
+            Self::Zoom(error @ zoom::Error::Store { .. }) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl From<store::Error> for Stopped {
+    fn from(error: store::Error) -> Self {
         Self::Store(error)
     }
 }
@@ -80,6 +91,17 @@ impl Intake {
     pub(super) async fn poll(&self, mut feed: ClaimedFeed, stop: &CancellationToken) {
         let began = self.clock.now();
         let result = self.reads(&mut feed, began, stop).await;
+        if let Err(stopped) = &result
+            && let Some(error) = stopped.passing_fault_of_the_store()
+        {
+            warn!(feed = %feed.key, error, "the store failed during a poll");
+            // It is still due: given back at once it would only be claimed again, and fail again.
+            let give = || self.store.hand_back_feed(feed.id, feed.fence, None);
+            self.store
+                .insist(&feed.key.to_string(), feed.lease_until, stop, give)
+                .await;
+            return;
+        }
         let now = self.clock.now();
         let interval = feed.spec.poll_interval.get();
         let (outcome, end, due) = match result {
@@ -119,13 +141,6 @@ impl Intake {
                 }
                 return;
             }
-            Err(Stopped::Store(error)) => {
-                warn!(feed = %feed.key, error = error.chain(), "the store failed during a poll");
-                // It is still due: given back at once it would only be claimed again, and fail again.
-                let give = || self.store.hand_back_feed(feed.id, feed.fence, None);
-                self.store.insist(&feed.key.to_string(), stop, give).await;
-                return;
-            }
             Err(Stopped::Zoom(zoom::Error::DayUsedUp { until })) => {
                 self.pause(&feed, until).await;
                 let detail = format!("Zoom's daily limit is reached; polling goes on at {until}");
@@ -159,7 +174,9 @@ impl Intake {
         crash::point("intake.released").await;
         if let Err(error) = released {
             warn!(feed = %feed.key, error = error.chain(), "cannot give the feed back yet");
-            self.store.insist(&feed.key.to_string(), stop, release).await;
+            self.store
+                .insist(&feed.key.to_string(), feed.lease_until, stop, release)
+                .await;
         }
     }
 
@@ -299,7 +316,9 @@ impl Intake {
             }
             Err(Stopped::Budget { .. }) => Ok(false),
             // The feed itself is current; its older days are tried again by the next poll.
-            Err(Stopped::Zoom(error)) if !matches!(error, zoom::Error::DayUsedUp { .. }) => {
+            Err(Stopped::Zoom(error))
+                if !matches!(error, zoom::Error::DayUsedUp { .. } | zoom::Error::Store { .. }) =>
+            {
                 warn!(feed = %feed.key, backfill = %id, %error, "older days cannot be read");
                 let trouble = error.to_string();
                 self.store.note_backfill_trouble(feed.id, &id, &trouble).await?;
@@ -362,19 +381,16 @@ fn failure(stopped: Stopped) -> (PollOutcome, Code, String) {
             let outcome = match error {
                 zoom::Error::Refused { .. } => PollOutcome::Refused,
                 zoom::Error::Throttled { .. } | zoom::Error::DayUsedUp { .. } => PollOutcome::RateLimited,
-                zoom::Error::Restart { .. } | zoom::Error::Again(_) | zoom::Error::Unavailable { .. } => {
-                    PollOutcome::Unavailable
-                }
+                zoom::Error::Restart { .. }
+                | zoom::Error::Again(_)
+                | zoom::Error::Unavailable { .. }
+                | zoom::Error::Store { .. } => PollOutcome::Unavailable,
                 zoom::Error::Malformed { .. } => PollOutcome::Malformed,
             };
             (outcome, error.code(), error.to_string())
         }
         Stopped::Secret(code, detail) => (PollOutcome::Refused, code, detail),
-        Stopped::Store(error) => (
-            PollOutcome::Unavailable,
-            Code::StoreUnavailable,
-            error.to_string(),
-        ),
+        Stopped::Store(error) => (PollOutcome::Unavailable, Code::Internal, error.to_string()),
         // The poll has dealt with these by itself.
         Stopped::Fenced | Stopped::Stopping | Stopped::Budget { .. } | Stopped::Cancelled => (
             PollOutcome::Fenced,

@@ -132,15 +132,14 @@ impl Store {
         Ok(write.commit().await?)
     }
 
-    /// Stores a token that was not asked for here, but came with a consent; whoever asks for one is fenced.
+    /// Stores a token that was not asked for here, but came with a consent. A row that is there already is of that same
+    /// consent and newer: somebody has asked, or asks, for the next token.
     pub async fn put_access(&self, credential: &str, token: &[u8], renew_at: Timestamp) -> Result<(), Error> {
         let mut write = self.soft().await?;
         may_seal(&mut write, token).await?;
         sql::query(
             "INSERT INTO access_token (credential, token, renew_at, touched_at, fence) VALUES ($1, $2, $3, $4, 1)
-             ON CONFLICT (credential) DO UPDATE SET
-                 token = excluded.token, renew_at = excluded.renew_at, touched_at = excluded.touched_at,
-                 lease_owner = NULL, lease_until = NULL, fence = access_token.fence + 1",
+             ON CONFLICT (credential) DO NOTHING",
         )
         .bind(credential)
         .bind(token)

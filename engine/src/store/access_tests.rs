@@ -103,15 +103,18 @@ async fn what_is_given_back_can_be_claimed_at_once() {
     assert!(claim(&fixture, two, "three").await.is_some());
 }
 
-async fn the_token_of_a_consent_fences_whoever_asks() {
+async fn the_token_of_a_consent_takes_the_place_of_none_that_came_after_it() {
     let fixture = Fixture::new().await;
-    let asking = claim(&fixture, NO_ROW, "one").await.unwrap();
     let end = later(fixture.now(), LEASE);
-    fixture.store.put_access(CORP, b"consent", end).await.unwrap();
-    assert_eq!(keep(&fixture, (asking, "one"), b"former").await, Err(Fenced));
+    let put = async |token: &[u8]| fixture.store.put_access(CORP, token, end).await.unwrap();
+    put(b"consent").await;
     assert_eq!(there(&fixture).await, (Some(b"consent".to_vec()), false));
-    fixture.store.put_access(CORP, b"another", end).await.unwrap();
-    assert_eq!(there(&fixture).await, (Some(b"another".to_vec()), false));
+    let asking = claim(&fixture, row(&fixture).await.fence, "one").await.unwrap();
+    put(b"consent").await;
+    assert_eq!(there(&fixture).await, (None, true));
+    assert_eq!(keep(&fixture, (asking, "one"), b"next").await, Ok(()));
+    put(b"consent").await;
+    assert_eq!(there(&fixture).await, (Some(b"next".to_vec()), false));
 }
 
 async fn what_nobody_has_asked_for_in_a_day_is_forgotten() {
@@ -152,7 +155,7 @@ on_both!(
     a_token_is_given_up_by_who_has_seen_it_and_by_nobody_else,
     a_claim_whose_lease_has_ended_is_taken_over_and_fenced,
     what_is_given_back_can_be_claimed_at_once,
-    the_token_of_a_consent_fences_whoever_asks,
+    the_token_of_a_consent_takes_the_place_of_none_that_came_after_it,
     what_nobody_has_asked_for_in_a_day_is_forgotten,
     the_database_refuses_what_must_not_be,
 );

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{Error, Store};
 use crate::retry::{Backoff, chance};
@@ -16,7 +17,8 @@ const PAUSES: Backoff = Backoff {
 
 impl Store {
     /// Gives back what a worker has claimed and the store, which failed, did not take: after a pause, and again until it
-    /// does or all stops. A fault of the store, however long, is not to hold a claim for as long as its lease lasts.
+    /// does, the claim ends by itself at `until`, or all stops. A fault of the store is not to hold a claim for as long as
+    /// its lease lasts, nor one that does not pass the worker for any longer.
     ///
     /// # Cancel safety
     ///
@@ -24,6 +26,7 @@ impl Store {
     pub async fn insist<G: Future<Output = Result<(), Error>>>(
         &self,
         what: &str,
+        until: Timestamp,
         stop: &CancellationToken,
         mut give: impl FnMut() -> G,
     ) {
@@ -33,10 +36,21 @@ impl Store {
                 () = stop.cancelled() => return,
                 () = self.shared.clock.sleep(pause) => {}
             }
-            let Err(error) = give().await else {
-                return;
-            };
-            debug!(what, tries, error = error.chain(), "it cannot be given back yet");
+            match give().await {
+                Ok(()) => return,
+                Err(error @ Error::Unavailable(_)) if self.shared.clock.now() < until => {
+                    debug!(what, tries, error = error.chain(), "it cannot be given back yet");
+                }
+                Err(error) => {
+                    error!(
+                        what,
+                        tries,
+                        error = error.chain(),
+                        "it is not given back, and its lease lapses"
+                    );
+                    return;
+                }
+            }
         }
     }
 }
@@ -48,7 +62,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::store::testing::Fixture;
+    use crate::{retry::later, store::testing::Fixture};
 
     fn no() -> Error {
         Error::Unavailable(sqlx::Error::PoolClosed)
@@ -58,10 +72,15 @@ mod tests {
     async fn what_the_store_does_not_take_is_offered_at_growing_pauses_until_it_does() {
         let fixture = Fixture::new().await;
         let (stop, offers) = (CancellationToken::new(), Cell::new(0));
-        let mut giving = Box::pin(fixture.store.insist("corp/operation", &stop, async || {
-            offers.set(offers.get() + 1);
-            if offers.get() < 6 { Err(no()) } else { Ok(()) }
-        }));
+        let mut giving = Box::pin(fixture.store.insist(
+            "corp/operation",
+            Timestamp::MAX,
+            &stop,
+            async || {
+                offers.set(offers.get() + 1);
+                if offers.get() < 6 { Err(no()) } else { Ok(()) }
+            },
+        ));
         let mut pauses = Vec::new();
         while giving.as_mut().now_or_never().is_none() {
             assert_eq!(
@@ -85,9 +104,36 @@ mod tests {
     async fn whoever_gives_back_ends_when_all_stops() {
         let fixture = Fixture::new().await;
         let stop = CancellationToken::new();
-        let mut giving = Box::pin(fixture.store.insist("dst_1", &stop, async || Err(no())));
+        let mut giving = Box::pin(
+            fixture
+                .store
+                .insist("dst_1", Timestamp::MAX, &stop, async || Err(no())),
+        );
         assert!(giving.as_mut().now_or_never().is_none());
         stop.cancel();
         assert!(giving.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_or_has_lapsed_is_let_go() {
+        let fixture = Fixture::new().await;
+        let stop = CancellationToken::new();
+        let end = later(fixture.now(), Duration::from_secs(20));
+        for (refusal, most) in [(true, 1), (false, 10)] {
+            let offers = Cell::new(0);
+            let mut giving = Box::pin(fixture.store.insist("corp/operation", end, &stop, async || {
+                offers.set(offers.get() + 1);
+                Err(if refusal {
+                    Error::Refused("a_rule".to_owned())
+                } else {
+                    no()
+                })
+            }));
+            while giving.as_mut().now_or_never().is_none() {
+                fixture.time.advance(fixture.time.next_wake().unwrap());
+            }
+            assert!((1..=most).contains(&offers.get()), "{}", offers.get());
+            assert!(refusal || offers.get() > 1 && fixture.now() >= end);
+        }
     }
 }

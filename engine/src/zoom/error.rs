@@ -57,6 +57,12 @@ pub enum Error {
         /// What happened.
         detail: String,
     },
+    /// What keeps the tokens cannot be used, and Zoom was not asked: try again later.
+    #[error("{detail}")]
+    Store {
+        /// What happened.
+        detail: String,
+    },
     /// The answer cannot be read: try again later, and look.
     #[error("{detail}")]
     Malformed {
@@ -169,6 +175,7 @@ impl Error {
             Self::Restart { .. } => Code::ZoomReadRestarted,
             Self::Again(then) => then.code(),
             Self::Unavailable { .. } => Code::ZoomUnavailable,
+            Self::Store { .. } => Code::StoreUnavailable,
             Self::Malformed { .. } => Code::ZoomMalformed,
         }
     }

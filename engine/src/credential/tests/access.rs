@@ -186,7 +186,7 @@ async fn a_store_that_fails_does_not_stop_who_has_a_token_in_memory() {
     scene.app_page(&engine).await;
     let other = scene.engine("two");
     let error = scene.page_of(&other, app(&other, "s").await).await.unwrap_err();
-    assert_eq!(error.code(), Code::ZoomUnavailable);
+    assert_eq!(error.code(), Code::StoreUnavailable);
     assert_eq!(scene.given(), 1, "a token that cannot be stored is not asked for");
 }
 
