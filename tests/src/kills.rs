@@ -157,8 +157,8 @@ pub async fn run(options: Options) -> Survived {
         }
         if number % 2 == 0 {
             let _ = engine.client().poll_source(&source).await;
-            // From right after the poll to some way into the work; a commit is made each second at the latest.
-            tokio::time::sleep(Duration::from_millis(rng.below(1_500))).await;
+            // From right after the poll to some way into the work, or a little beyond its end.
+            tokio::time::sleep(Duration::from_millis(rng.below(600))).await;
         } else {
             engine.kill();
             let at = format!("{}:{}", rng.pick(&POINTS_OF_WORK), rng.below(3) + 1);

@@ -229,5 +229,6 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
     })
     .await;
     assert!(survived.events >= 6_000, "{survived}");
-    assert!(survived.amid * 2 > survived.options.kills, "{survived}");
+    // How many it is depends on how quick the machine is; none, and nothing would have been shown.
+    assert!(survived.amid * 4 >= survived.options.kills, "{survived}");
 }
