@@ -62,15 +62,18 @@ impl ReadSummary {
         (self.window.from < day && day <= self.window.to).then(|| self.part(self.window.from, day.plus(-1)))
     }
 
-    /// The same as two, where it spans more than a day: one read of it takes too long.
-    pub fn halves(&self) -> [Option<Self>; 2] {
+    /// The same as two, since one read of it takes too long; a single day stays what it is, and is still to be settled.
+    pub fn halves(self) -> [Option<Self>; 2] {
         let Window { from, to } = self.window;
         let middle = from.plus(self.window.days() / 2);
-        let long = middle > from;
-        [
-            long.then(|| self.part(from, middle.plus(-1))),
-            long.then(|| self.part(middle, to)),
-        ]
+        if middle > from {
+            [
+                Some(self.part(from, middle.plus(-1))),
+                Some(self.part(middle, to)),
+            ]
+        } else {
+            [Some(self), None]
+        }
     }
 
     fn part(&self, from: Day, to: Day) -> Self {

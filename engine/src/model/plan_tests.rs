@@ -294,6 +294,21 @@ fn what_was_left_open_is_confirmed_though_the_sweeps_have_gone_on_to_other_days(
 }
 
 #[test]
+fn a_day_whose_confirming_read_breaks_off_is_still_to_be_confirmed() {
+    let now = at("2024-05-20T12:00:00Z");
+    let mut checkpoint = new("2024-05-01", now);
+    checkpoint.watermark = now;
+    let old = days("2024-05-08", "2024-05-08");
+    checkpoint.open = vec![open(old, "2024-05-08", "2024-05-08", 1)];
+    let before = checkpoint.open.clone();
+    let read = next_sweep(&checkpoint, None, &CADENCE, now, false).unwrap();
+    assert_eq!(read, Read::Confirm(old));
+    assert!(!shorten(&mut checkpoint, read));
+    assert_eq!(checkpoint.open, before, "with what the first read saw");
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), Some(read));
+}
+
+#[test]
 fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
     let now = at("2024-05-10T12:00:00Z");
     let mut checkpoint = new("2024-05-01", now);

@@ -128,12 +128,15 @@ pub fn advance_backfill(
 pub fn shorten(checkpoint: &mut Checkpoint, read: Read) -> bool {
     let window = read.window();
     checkpoint.span = half(window);
-    let this = checkpoint.open.iter().find(|open| open.window == window);
-    let halves = this
-        .filter(|_| matches!(read, Read::Confirm(_)))
-        .map(ReadSummary::halves);
-    checkpoint.open.retain(|open| open.window != window);
-    checkpoint.open.extend(halves.into_iter().flatten().flatten());
+    // A sweep comes back to its days; what is read to be confirmed nobody else would settle.
+    let (this, others): (Vec<_>, _) = std::mem::take(&mut checkpoint.open)
+        .into_iter()
+        .partition(|open| open.window == window);
+    checkpoint.open = others;
+    if matches!(read, Read::Confirm(_)) {
+        let halves = this.into_iter().flat_map(ReadSummary::halves);
+        checkpoint.open.extend(halves.flatten());
+    }
     checkpoint.wants_sweep = true;
     window.days() > 1
 }
