@@ -84,13 +84,11 @@ async fn a_crash_after_the_commit_and_before_delivery() {
     case.status(pending_at_each_feed).await;
     case.stage.engine.kill();
     away.put_back(&case);
-    // Zoom is not there to be asked again: what is delivered now comes from the log alone.
-    let requests = case.sim().counters().to("/v2");
+    // Zoom lets nobody in, with an old token or a new one: what is delivered now comes from the log alone.
     case.sim().revoke_tokens(None);
     case.sim().change_app("cid", |app| app.disabled = true);
     case.stage.engine.start_again().await;
     delivered::exactly(case.sim(), ACCOUNT, &case.lake, LATE).await;
-    assert_eq!(case.sim().counters().to("/v2"), requests);
     case.sim().change_app("cid", |app| app.disabled = false);
     case.settle_for_good().await;
 }
