@@ -106,7 +106,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     /// A question to Zoom that has begun goes on when the future is dropped, and its answer is kept.
     async fn fetch(&self, credential: &Credential, unfit: Unfit) -> Result<AccessToken, Error>;
 
-    /// Keeps a token that came with a consent, in place of any other. Where that fails, another one will be asked for.
+    /// Keeps a token that came with a consent, unless a newer one is there. Where that fails, another one will be asked for.
     async fn put(&self, token: &AccessToken);
 }
 
