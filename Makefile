@@ -20,7 +20,7 @@ need:
 
 demo: need
 	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom --bins
-	cargo build --locked --release -p e2e --bins
+	cargo build --locked --release -p e2e --bin demo
 	@target_dir=$$(.ci/target-dir); "$$target_dir/release/demo"
 
 test: need

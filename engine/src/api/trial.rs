@@ -4,7 +4,7 @@ use engine_api::{LogType, Secret, SourceSpec};
 use tracing::warn;
 
 use super::{Api, CheckFault, Checked};
-use crate::model::Day;
+use crate::model::{Day, Quota};
 
 /// Asks Zoom about every log type of a source.
 pub(super) async fn ask(
@@ -23,7 +23,11 @@ pub(super) async fn ask(
     }
     let Checked { answers, asked } = api.source_check.check(id, spec, secret).await;
     let unused = most.saturating_sub(asked);
-    if let Err(error) = api.store.give_back(&account, today, unused, None).await {
+    if let Err(error) = api
+        .store
+        .give_back(&account, today, unused, Quota::default())
+        .await
+    {
         warn!(
             error = error.chain(),
             "cannot give back what a check did not need"

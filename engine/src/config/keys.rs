@@ -258,7 +258,7 @@ pub const KEYS: &[Key] = &[
         "zoom.daily_request_budget",
         Integer,
         "10000",
-        "How many report requests a day may be spent on each Zoom account, for sources that do not say it themselves.",
+        "How many report requests a day may be spent on each Zoom account, for sources that do not say it themselves. Where Zoom says that it allows fewer, that holds.",
     ),
     key(
         "zoom.late_window",

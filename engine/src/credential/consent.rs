@@ -3,10 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use engine_api::{Code, Secret, SourceSpec};
-use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
-use super::{Credentials, Parts, TOKEN_FIELD, Unusable, app_of, idle, redirect_url};
+use super::{Credentials, Parts, Stopping, TOKEN_FIELD, Unusable, app_of, idle, redirect_url};
 use crate::{
     retry::chance,
     rotation,
@@ -42,6 +41,12 @@ impl From<zoom::Error> for Unusable {
     }
 }
 
+impl From<Stopping> for Unusable {
+    fn from(_: Stopping) -> Self {
+        Self::new(Code::Internal, "the engine is stopping: begin again")
+    }
+}
+
 impl Credentials {
     /// Begins a consent for a source: where to send the browser, and what it must bring back.
     ///
@@ -73,7 +78,6 @@ impl Credentials {
         code: Secret,
         verifier: Secret,
     ) -> Result<Accepted, Unusable> {
-        let (tell, told) = oneshot::channel();
         let work = Acceptance {
             parts: Arc::clone(&self.parts),
             source: source.to_owned(),
@@ -81,15 +85,8 @@ impl Credentials {
             app: app_of(spec, secret),
         };
         let this = self.clone();
-        (self.parts.whole)(Box::pin(async move {
-            let _ = tell.send(work.run(&this, &code, &verifier).await);
-        }));
-        told.await.unwrap_or_else(|_| {
-            Err(Unusable::new(
-                Code::Internal,
-                "the engine is stopping: begin again",
-            ))
-        })
+        let work = async move { work.run(&this, &code, &verifier).await };
+        self.parts.finish(work).await
     }
 
     /// What it will take to end the consent of a source that is about to be removed, or to do without it; nothing where

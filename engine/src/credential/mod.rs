@@ -87,20 +87,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const CLAIMS_WAITED_FOR: u32 = 2;
 
 impl Parts {
-    /// Runs work to its end, whoever stops waiting for it.
-    async fn finish<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, zoom::Error>> + Send + 'static,
-    ) -> Result<T, zoom::Error> {
+    /// Runs work to its end, whoever stops waiting for it. Only an engine that stops breaks it off.
+    async fn finish<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Stopping> + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         (self.whole)(Box::pin(async move {
             let _ = tell.send(work.await);
         }));
-        told.await.unwrap_or_else(|_| {
-            Err(zoom::Error::Unavailable {
-                detail: "the engine is stopping".to_owned(),
-            })
-        })
+        told.await.unwrap_or_else(|_| Err(Stopping.into()))
     }
 
     /// Seals a secret for an owner's field and stores it, sealed anew where the master key was replaced meanwhile.
@@ -125,6 +122,17 @@ impl Parts {
                 }
                 kept => return kept.map_err(|error| stored(&error)),
             }
+        }
+    }
+}
+
+/// The engine is stopping, and its work with it.
+struct Stopping;
+
+impl From<Stopping> for zoom::Error {
+    fn from(_: Stopping) -> Self {
+        Self::Unavailable {
+            detail: "the engine is stopping".to_owned(),
         }
     }
 }

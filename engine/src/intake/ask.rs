@@ -67,7 +67,7 @@ impl Asker<'_> {
             };
             let error = match answer {
                 Ok(page) => {
-                    self.purse.told(page.remaining_today);
+                    self.purse.told(page.quota);
                     return Ok(page);
                 }
                 Err(error) => error,

@@ -272,7 +272,12 @@ impl Intake {
         let now = self.clock.now();
         let older = feed.backfill.as_ref().map(|backfill| backfill.days);
         let cadence = self.cadence(&feed.spec);
-        let sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, now, frugal);
+        let turn = plan::Turn {
+            now,
+            frugal,
+            failures: feed.failures,
+        };
+        let sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, turn);
         // A sweep that holds today begins with what is new.
         if sweep.is_none_or(|sweep| sweep.window().to < Day::of(now)) {
             reader.tail(feed, feed.checkpoint.wants_sweep).await?;

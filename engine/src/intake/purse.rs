@@ -5,7 +5,7 @@ use tracing::warn;
 use super::{Intake, poll::Stopped};
 use crate::{
     crash,
-    model::{Allowance, Day, Purpose},
+    model::{Allowance, Day, Purpose, Quota},
     store::budgets::Bound,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Purse<'a> {
     held: u64,
     /// How many are set aside next: one for an idle poll, more for a long read.
     next: u64,
-    remaining: Option<u64>,
+    quota: Quota,
 }
 
 impl<'a> Purse<'a> {
@@ -35,7 +35,7 @@ impl<'a> Purse<'a> {
             day: Day::of(intake.clock.now()),
             held: 0,
             next: 1,
-            remaining: None,
+            quota: Quota::default(),
         }
     }
 
@@ -69,19 +69,19 @@ impl<'a> Purse<'a> {
         Ok(())
     }
 
-    /// Notes what Zoom said last about the requests that are left today.
-    pub(super) fn told(&mut self, remaining: Option<u64>) {
-        self.remaining = remaining.or(self.remaining);
+    /// Notes what Zoom said last about the account's requests today.
+    pub(super) fn told(&mut self, quota: Quota) {
+        self.quota = quota.or(self.quota);
     }
 
     /// Gives back what was not needed. A store that fails here makes the budget look smaller than it is.
     pub(super) async fn close(&mut self) {
-        let (held, remaining) = (std::mem::take(&mut self.held), self.remaining.take());
-        if held == 0 && remaining.is_none() {
+        let (held, quota) = (std::mem::take(&mut self.held), std::mem::take(&mut self.quota));
+        if held == 0 && quota == Quota::default() {
             return;
         }
         let store = &self.intake.store;
-        let done = store.give_back(self.account, self.day, held, remaining).await;
+        let done = store.give_back(self.account, self.day, held, quota).await;
         crash::point("budget.given_back").await;
         if let Err(error) = done {
             warn!(

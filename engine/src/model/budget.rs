@@ -11,10 +11,30 @@ use super::Day;
 pub struct Budget {
     /// Requests of ours, today: made, or set aside for a read that goes on.
     pub used: u64,
-    /// What Zoom's own header said last, today: other apps of the account spend too.
-    pub remaining: Option<u64>,
+    /// What Zoom's own headers said last, today: other apps of the account spend too.
+    pub quota: Quota,
     /// Zoom's daily limit was hit; nothing is asked before.
     pub paused_until: Option<Timestamp>,
+}
+
+/// What the headers of an answer say of the account's day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests that Zoom allows all apps of the account together a day.
+    pub limit: Option<u64>,
+    /// Those of them that are left.
+    pub remaining: Option<u64>,
+}
+
+impl Quota {
+    /// This, and what an earlier answer said where it is silent.
+    #[must_use]
+    pub fn or(self, earlier: Self) -> Self {
+        Self {
+            limit: self.limit.or(earlier.limit),
+            remaining: self.remaining.or(earlier.remaining),
+        }
+    }
 }
 
 /// What a request is for: near the budget's end, the less urgent waits first.
@@ -51,8 +71,14 @@ pub enum Allowance {
 impl Budget {
     /// Requests left today, by our own bound and by Zoom's word.
     pub fn left(&self, daily: u64) -> u64 {
-        let own = daily.saturating_sub(self.used);
-        self.remaining.map_or(own, |remaining| own.min(remaining))
+        let own = self.bound(daily).saturating_sub(self.used);
+        self.quota.remaining.map_or(own, |remaining| own.min(remaining))
+    }
+
+    /// The requests of a whole day. Were more counted on than Zoom ever gives, a reserve could be as much as that, and what
+    /// it is kept from would wait for ever.
+    fn bound(&self, daily: u64) -> u64 {
+        self.quota.limit.map_or(daily, |limit| daily.min(limit))
     }
 
     /// What may be asked of Zoom at `now`, for this purpose.
@@ -60,7 +86,10 @@ impl Budget {
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Allowance::Nothing(until);
         }
-        match self.left(daily).saturating_sub(purpose.reserve(daily)) {
+        match self
+            .left(daily)
+            .saturating_sub(purpose.reserve(self.bound(daily)))
+        {
             0 => Allowance::Nothing(Day::of(now).plus(1).start()),
             requests => Allowance::Requests(requests),
         }
@@ -68,7 +97,7 @@ impl Budget {
 
     /// Whether less than a tenth of the day's requests is left.
     pub fn runs_low(&self, daily: u64) -> bool {
-        self.left(daily) < daily / 10
+        self.left(daily) < self.bound(daily) / 10
     }
 
     /// How long a feed waits between two polls where the budget runs low: long enough that it lasts until midnight for all
@@ -118,7 +147,10 @@ mod tests {
         }
         assert_eq!(used(100).allowance(100, Purpose::Tail, now), nothing);
         let told = Budget {
-            remaining: Some(0),
+            quota: Quota {
+                limit: None,
+                remaining: Some(0),
+            },
             ..used(5)
         };
         assert_eq!(told.allowance(100, Purpose::Tail, now), nothing);
@@ -130,6 +162,41 @@ mod tests {
         assert_eq!(
             paused.allowance(100, Purpose::Tail, midnight),
             Allowance::Requests(100)
+        );
+    }
+
+    #[test]
+    fn a_budget_above_what_zoom_gives_keeps_no_more_in_reserve_than_a_part_of_that() {
+        let now: Timestamp = "2024-05-10T12:00:00Z".parse().unwrap();
+        let zoom_gives = |remaining| Budget {
+            quota: Quota {
+                limit: Some(100),
+                remaining: Some(remaining),
+            },
+            ..used(5)
+        };
+        for (remaining, sweep, low) in [
+            (90, Some(70), false),
+            (21, Some(1), false),
+            (20, None, false),
+            (9, None, true),
+        ] {
+            let budget = zoom_gives(remaining);
+            let wanted = sweep.map_or(
+                Allowance::Nothing(Day::of(now).plus(1).start()),
+                Allowance::Requests,
+            );
+            assert_eq!(
+                budget.allowance(1_000_000, Purpose::Sweep, now),
+                wanted,
+                "{remaining}"
+            );
+            assert_eq!(budget.runs_low(1_000_000), low, "{remaining}");
+        }
+        assert_eq!(
+            zoom_gives(90).left(50),
+            45,
+            "a lower budget of our own holds as before"
         );
     }
 

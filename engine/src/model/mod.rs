@@ -16,7 +16,7 @@ mod row;
 pub mod scan;
 
 pub use block::{Block, BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
-pub use budget::{Allowance, Budget, Purpose};
+pub use budget::{Allowance, Budget, Purpose, Quota};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};
 pub use event::{Event, EventId, EventIds};

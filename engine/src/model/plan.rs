@@ -117,15 +117,29 @@ pub fn tail(checkpoint: &Checkpoint, now: Timestamp) -> Read {
     Read::Tail(Window::new(from, Day::of(now)))
 }
 
-/// The complete read of recent days that is due, if any is. `older` are the days of the backfill under way; `frugal` is
-/// set when the request budget runs low, so that it waits.
+/// What a poll finds when it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// The time.
+    pub now: Timestamp,
+    /// Whether the request budget runs low, so that sweeps wait.
+    pub frugal: bool,
+    /// How many polls of the feed have failed, up to the last one.
+    pub failures: u32,
+}
+
+/// The complete read of recent days that is due, if any is. `older` are the days of the backfill under way.
 pub fn next_sweep(
     checkpoint: &Checkpoint,
     older: Option<Window>,
     cadence: &Cadence,
-    now: Timestamp,
-    frugal: bool,
+    turn: Turn,
 ) -> Option<Read> {
+    let Turn {
+        now,
+        frugal,
+        failures,
+    } = turn;
     let behind = Day::of(checkpoint.watermark) < Day::of(now).plus(-1);
     if frugal && !behind && checkpoint.swept_at.is_some() {
         return None;
@@ -134,16 +148,18 @@ pub fn next_sweep(
         .swept_at
         .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
     let whole = sweep_days(checkpoint, older, cadence, now);
-    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most.
+    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most: it goes
+    // first. Only where a poll failed, perhaps at a day that Zoom does not let us read to its end, the next one sweeps, and
+    // so by turns: neither such a day nor the sweeps wait for the other for ever.
     let left = |open: &&ReadSummary| open.tries < PATIENCE && open.window.from >= oldest(now);
-    if let Some(open) = checkpoint
-        .open
-        .iter()
-        .find(|open| open.window.to < whole.from && left(open))
+    let before = |open: &&ReadSummary| open.window.to < whole.from && left(open);
+    let sweeps = due || checkpoint.wants_sweep || checkpoint.sweeping.is_some();
+    if let Some(open) = checkpoint.open.iter().find(before)
+        && !(sweeps && failures % 2 == 1)
     {
         return Some(Read::Confirm(open.window));
     }
-    if due || checkpoint.wants_sweep || checkpoint.sweeping.is_some() {
+    if sweeps {
         let goes_on = checkpoint.sweeping.filter(|day| whole.contains(*day));
         return Some(Read::Sweep(part(
             Window::new(goes_on.unwrap_or(whole.from), whole.to),

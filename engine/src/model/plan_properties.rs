@@ -42,7 +42,7 @@ proptest! {
         for (seconds, outcome, frugal) in steps {
             now = now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
             let mut reads = vec![tail(&checkpoint, now)];
-            reads.extend(next_sweep(&checkpoint, None, &CADENCE, now, frugal));
+            reads.extend(next_sweep(&checkpoint, None, &CADENCE, Turn { frugal, ..turn(now) }));
             for read in reads {
                 let window = read.window();
                 prop_assert!(window.days() <= Window::MAX_DAYS && window.to <= Day::of(now));
@@ -110,7 +110,7 @@ proptest! {
             now += SignedDuration::from_secs(seconds);
             truth.rows.push((now - SignedDuration::from_secs(1), now - SignedDuration::from_secs(lateness % (late_hours * 3_600))));
             let running = older.filter(|_| backfill.is_some());
-            match (next_sweep(&checkpoint, running, &cadence, now, outcome == 0), outcome) {
+            match (next_sweep(&checkpoint, running, &cadence, Turn { frugal: outcome == 0, ..turn(now) }), outcome) {
                 (Some(read), 1) => {
                     shorten(&mut checkpoint, read);
                 }
@@ -139,7 +139,7 @@ proptest! {
         now += hours(2);
         let running = older.filter(|_| backfill.is_some());
         while checkpoint.swept_at != Some(now) {
-            let read = next_sweep(&checkpoint, running, &cadence, now, false).unwrap();
+            let read = next_sweep(&checkpoint, running, &cadence, turn(now)).unwrap();
             truth.read(read.window(), now);
             certain(&mut checkpoint, read, now);
             if checkpoint.sweeping.is_none() && checkpoint.swept_at != Some(now) {

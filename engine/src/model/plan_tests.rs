@@ -37,9 +37,18 @@ fn done(read: Read, began: Timestamp) -> Done {
     }
 }
 
+/// A poll after one that went well, with budget.
+fn turn(now: Timestamp) -> Turn {
+    Turn {
+        now,
+        frugal: false,
+        failures: 0,
+    }
+}
+
 /// The complete read of recent days that is due; there has to be one.
 fn sweep(checkpoint: &Checkpoint, now: Timestamp) -> Read {
-    next_sweep(checkpoint, None, &CADENCE, now, false).expect("a sweep is due")
+    next_sweep(checkpoint, None, &CADENCE, turn(now)).expect("a sweep is due")
 }
 
 fn certain(checkpoint: &mut Checkpoint, read: Read, began: Timestamp) {
@@ -68,7 +77,7 @@ fn a_new_feed_sweeps_recent_days_at_once_and_backfills_older_ones() {
 
     certain(&mut checkpoint, Read::Sweep(recent), now);
     assert_eq!(checkpoint.watermark, now);
-    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, turn(now)), None);
 
     let mut windows = Vec::new();
     while let Some(read) = next_backfill(&backfill, now) {
@@ -99,7 +108,11 @@ fn after_an_outage_the_sweep_reaches_back_to_the_watermark() {
     let read = sweep(&checkpoint, began);
     certain(&mut checkpoint, read, began);
     let now = at("2024-02-20T00:30:00Z");
-    let read = next_sweep(&checkpoint, None, &CADENCE, now, true).unwrap();
+    let frugal = Turn {
+        frugal: true,
+        ..turn(now)
+    };
+    let read = next_sweep(&checkpoint, None, &CADENCE, frugal).unwrap();
     assert_eq!(read, Read::Sweep(days("2024-01-01", "2024-01-28")));
     certain(&mut checkpoint, read, now);
     assert_eq!(
@@ -181,7 +194,7 @@ fn a_late_window_as_long_as_a_request_does_not_stop_the_watermark() {
     let mut checkpoint = new("2024-01-01", now);
     for _ in 0..5 {
         while checkpoint.swept_at != Some(now) {
-            let read = next_sweep(&checkpoint, None, &cadence, now, false).unwrap();
+            let read = next_sweep(&checkpoint, None, &cadence, turn(now)).unwrap();
             assert!(read.window().days() <= Window::MAX_DAYS);
             certain(&mut checkpoint, read, now);
         }
@@ -226,7 +239,7 @@ fn closed_days_are_confirmed_by_themselves_when_today_is_busy() {
     uncertain(&mut checkpoint, closed, 1);
     assert_eq!(sweep(&checkpoint, now), closed);
     certain(&mut checkpoint, closed, now);
-    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), None);
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, turn(now)), None);
 }
 
 #[test]
@@ -301,11 +314,47 @@ fn a_day_whose_confirming_read_breaks_off_is_still_to_be_confirmed() {
     let old = days("2024-05-08", "2024-05-08");
     checkpoint.open = vec![open(old, "2024-05-08", "2024-05-08", 1)];
     let before = checkpoint.open.clone();
-    let read = next_sweep(&checkpoint, None, &CADENCE, now, false).unwrap();
+    let read = next_sweep(&checkpoint, None, &CADENCE, turn(now)).unwrap();
     assert_eq!(read, Read::Confirm(old));
     assert!(!shorten(&mut checkpoint, read));
     assert_eq!(checkpoint.open, before, "with what the first read saw");
-    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, now, false), Some(read));
+    assert_eq!(next_sweep(&checkpoint, None, &CADENCE, turn(now)), Some(read));
+}
+
+#[test]
+fn a_day_that_cannot_be_read_to_its_end_and_the_sweeps_take_turns() {
+    let mut now = at("2024-05-20T12:00:00Z");
+    let mut checkpoint = new("2024-05-01", now);
+    checkpoint.watermark = now;
+    let old = days("2024-05-08", "2024-05-08");
+    checkpoint.open = vec![open(old, "2024-05-08", "2024-05-08", 1)];
+    let (mut sweeps, mut failures) = (0, 0);
+    for _ in 0..10 {
+        // A poll comes less often than a sweep is due, so that one always is.
+        now += SignedDuration::from_hours(2);
+        match next_sweep(
+            &checkpoint,
+            None,
+            &CADENCE,
+            Turn {
+                failures,
+                ..turn(now)
+            },
+        )
+        .unwrap()
+        {
+            read @ Read::Confirm(_) => {
+                assert!(!shorten(&mut checkpoint, read));
+                failures += 1;
+            }
+            read => {
+                certain(&mut checkpoint, read, now);
+                (sweeps, failures) = (sweeps + 1, 0);
+            }
+        }
+    }
+    assert_eq!(sweeps, 5);
+    assert_eq!(checkpoint.open.len(), 1, "still to be confirmed");
 }
 
 #[test]
@@ -322,7 +371,7 @@ fn a_window_that_outlives_its_page_tokens_is_read_in_parts() {
         late_window: Duration::from_hours(72),
         ..CADENCE
     };
-    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, None, &cadence, now, false);
+    let next = |checkpoint: &Checkpoint| next_sweep(checkpoint, None, &cadence, turn(now));
     let whole = days("2024-05-07", "2024-05-10");
     checkpoint.watermark = now;
     assert_eq!(next(&checkpoint), Some(Read::Sweep(whole)));
@@ -385,7 +434,7 @@ fn days_that_an_open_backfill_has_passed_are_swept() {
     );
     certain(&mut checkpoint, first, now);
     let later = at("2024-05-10T13:00:00Z");
-    let next = |checkpoint: &Checkpoint, older| next_sweep(checkpoint, older, &CADENCE, later, false);
+    let next = |checkpoint: &Checkpoint, older| next_sweep(checkpoint, older, &CADENCE, turn(later));
     let reached = Some(Read::Sweep(days("2024-05-08", "2024-05-10")));
     assert_eq!(next(&checkpoint, older), reached);
     // One that was asked for, of days before the start.

@@ -10,7 +10,7 @@ use super::{
     sql::{self, Connection, Row},
     time::instant,
 };
-use crate::model::{Allowance, Budget, Day, Purpose};
+use crate::model::{Allowance, Budget, Day, Purpose, Quota};
 
 /// How many requests a day an account may make, and what the next ones are for.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,12 @@ pub struct Bound {
 impl Store {
     /// What an account has spent today.
     pub async fn budget(&self, account: &str, today: Day) -> Result<Budget, Error> {
-        let row = sql::query("SELECT day, used, remaining, paused_until FROM budget WHERE account = $1")
-            .bind(account)
-            .fetch_optional(self.read())
-            .await?;
+        let row = sql::query(
+            "SELECT day, used, daily_limit, remaining, paused_until FROM budget WHERE account = $1",
+        )
+        .bind(account)
+        .fetch_optional(self.read())
+        .await?;
         budget_of(row.as_ref(), today)
     }
 
@@ -55,19 +57,13 @@ impl Store {
         Ok(Allowance::Requests(requests))
     }
 
-    /// Gives back requests of `day` that were set aside and not made, and notes what Zoom's own header said last.
-    pub async fn give_back(
-        &self,
-        account: &str,
-        day: Day,
-        unused: u64,
-        remaining: Option<u64>,
-    ) -> Result<(), Error> {
+    /// Gives back requests of `day` that were set aside and not made, and notes what Zoom's own headers said last.
+    pub async fn give_back(&self, account: &str, day: Day, unused: u64, quota: Quota) -> Result<(), Error> {
         let mut write = self.soft().await?;
         let budget = lock_budget(&mut write, account, day).await?;
         let given_back = Budget {
             used: budget.used.saturating_sub(unused),
-            remaining: remaining.or(budget.remaining),
+            quota: quota.or(budget.quota),
             ..budget
         };
         if given_back == budget {
@@ -116,7 +112,7 @@ impl Store {
 async fn lock_budget(write: &mut Connection, account: &str, today: Day) -> Result<Budget, Error> {
     let locked = || {
         sql::query(sql::for_update!(
-            "SELECT day, used, remaining, paused_until FROM budget WHERE account = $1"
+            "SELECT day, used, daily_limit, remaining, paused_until FROM budget WHERE account = $1"
         ))
         .bind(account)
     };
@@ -145,17 +141,25 @@ fn budget_of(row: Option<&Row>, today: Day) -> Result<Budget, Error> {
         .try_get::<Option<i64>>("paused_until")?
         .map(instant)
         .transpose()?;
+    let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
+    let limit = row.try_get::<Option<i64>>("daily_limit")?.map(unsigned);
     if row.try_get::<i32>("day")? < today.number() {
-        // A pause may reach into the next day, where Zoom says so; the counts begin anew.
+        // A pause may reach into the next day, where Zoom says so, and the limit is each day's; the counts begin anew.
         return Ok(Budget {
             paused_until,
-            ..Budget::default()
+            quota: Quota {
+                limit,
+                remaining: None,
+            },
+            used: 0,
         });
     }
-    let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
     Ok(Budget {
         used: unsigned(row.try_get("used")?),
-        remaining: row.try_get::<Option<i64>>("remaining")?.map(unsigned),
+        quota: Quota {
+            limit,
+            remaining: row.try_get::<Option<i64>>("remaining")?.map(unsigned),
+        },
         paused_until,
     })
 }
@@ -164,15 +168,17 @@ fn budget_of(row: Option<&Row>, today: Day) -> Result<Budget, Error> {
 async fn write_budget(to: &mut Connection, account: &str, day: Day, budget: &Budget) -> Result<(), Error> {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     sql::query(
-        "INSERT INTO budget (account, day, used, remaining, paused_until) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (account) DO UPDATE SET day = $2, used = $3, remaining = $4, paused_until = $5
+        "INSERT INTO budget (account, day, used, remaining, paused_until, daily_limit) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (account) DO UPDATE
+         SET day = $2, used = $3, remaining = $4, paused_until = $5, daily_limit = $6
          WHERE budget.day <= $2",
     )
     .bind(account)
     .bind(day.number())
     .bind(signed(budget.used))
-    .bind(budget.remaining.map(signed))
+    .bind(budget.quota.remaining.map(signed))
     .bind(budget.paused_until.map(Timestamp::as_millisecond))
+    .bind(budget.quota.limit.map(signed))
     .execute(to)
     .await?;
     Ok(())

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     http::{self, Response, StatusCode},
+    model::Quota,
     retry::later,
 };
 
@@ -154,15 +155,18 @@ pub(super) fn says_scope_is_missing(answer: &Response) -> bool {
         && MISSING_SCOPE.contains(&Body::of(answer).code().unwrap_or_default())
 }
 
-/// Requests that Zoom still allows the account today, where its headers speak of the day.
-pub(super) fn remaining_today(answer: &Response) -> Option<u64> {
-    let daily = answer
-        .header("x-ratelimit-type")?
-        .to_ascii_lowercase()
-        .contains("daily");
-    daily
-        .then(|| answer.header("x-ratelimit-remaining")?.trim().parse().ok())
-        .flatten()
+/// What the headers say of the account's requests, where they speak of the day.
+pub(super) fn quota(answer: &Response) -> Quota {
+    let daily = |kind: &str| kind.to_ascii_lowercase().contains("daily");
+    if !answer.header("x-ratelimit-type").is_some_and(daily) {
+        return Quota::default();
+    }
+    let number = |name| answer.header(name)?.trim().parse().ok();
+    Quota {
+        // A day without a single request is no limit that anybody could have.
+        limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
+        remaining: number("x-ratelimit-remaining"),
+    }
 }
 
 impl Error {

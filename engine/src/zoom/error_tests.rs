@@ -327,12 +327,20 @@ fn token_answers_tell_secret_account_app_and_kind_apart() {
 }
 
 #[test]
-fn remaining_requests_count_only_when_they_are_of_the_day() {
-    let daily = [
-        ("x-ratelimit-type", "Daily-limit"),
-        ("x-ratelimit-remaining", "17"),
-    ];
-    assert_eq!(remaining_today(&answer(200, &daily, "")), Some(17));
-    let second = [("x-ratelimit-type", "QPS"), ("x-ratelimit-remaining", "3")];
-    assert_eq!(remaining_today(&answer(200, &second, "")), None);
+fn requests_count_only_when_they_are_of_the_day() {
+    let headers = |kind, limit, remaining| {
+        let headers = [
+            ("x-ratelimit-type", kind),
+            ("x-ratelimit-limit", limit),
+            ("x-ratelimit-remaining", remaining),
+        ];
+        quota(&answer(200, &headers, ""))
+    };
+    let told = |limit, remaining| Quota { limit, remaining };
+    assert_eq!(
+        headers("Daily-limit", "60000", "17"),
+        told(Some(60_000), Some(17))
+    );
+    assert_eq!(headers("Daily-limit", "0", "many"), Quota::default());
+    assert_eq!(headers("QPS", "10", "3"), Quota::default());
 }

@@ -10,7 +10,7 @@ use super::Error;
 use crate::{
     http::{Response, RetryAfter},
     model::{
-        Fields, Row,
+        Fields, Quota, Row,
         scan::{self, Scanner},
     },
 };
@@ -23,8 +23,8 @@ pub struct Page {
     log_type: LogType,
     /// Where the next page begins; `None` on the last one.
     pub next_page_token: Option<String>,
-    /// Requests that Zoom still allows this account today, where it says so.
-    pub remaining_today: Option<u64>,
+    /// What Zoom says of the account's requests today.
+    pub quota: Quota,
     /// What time it is at Zoom, to the second, where it says so.
     pub zoom_time: Option<Timestamp>,
 }
@@ -62,7 +62,7 @@ impl Page {
             text,
             log_type,
             next_page_token: read.next_page_token.filter(|token| !token.is_empty()),
-            remaining_today: super::error::remaining_today(&answer),
+            quota: super::error::quota(&answer),
             zoom_time: time_of(&answer),
         })
     }

@@ -224,7 +224,7 @@ pub(super) fn dated(answer: Answered, now: Timestamp) -> Answered {
     with(answer, DATE, &text)
 }
 
-fn with(mut answer: Answered, name: HeaderName, value: &str) -> Answered {
+pub(super) fn with(mut answer: Answered, name: HeaderName, value: &str) -> Answered {
     let value = HeaderValue::from_str(value).expect("a header's value");
     answer.headers.insert(name, value);
     answer

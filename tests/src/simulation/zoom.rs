@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::json;
-use zoom_log_engine::http::{Answered, Sent, StatusCode, header::AUTHORIZATION};
+use zoom_log_engine::http::{
+    Answered, Sent, StatusCode,
+    header::{AUTHORIZATION, HeaderName},
+};
 
 use super::{
     answer::{self, Limited, refusal},
@@ -253,11 +256,13 @@ impl Account {
             rows.join(",")
         );
         let used = self.asked.get(&today).copied().unwrap_or_default();
-        let answer = answer::with_quota(
+        let limit = self.daily_limit.to_string();
+        let answer = answer::with(
             Answered::new(StatusCode::OK, body),
-            "Daily-limit",
-            self.daily_limit.saturating_sub(used),
+            HeaderName::from_static("x-ratelimit-limit"),
+            &limit,
         );
+        let answer = answer::with_quota(answer, "Daily-limit", self.daily_limit.saturating_sub(used));
         let answer = if self.manners.says_time {
             answer::dated(answer, now)
         } else {
