@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Egress, meaning::Reader};
+use super::{Egress, reader::Reader};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Egress> {
     let allow_private_addresses = reader.boolean("egress.allow_private_addresses");

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use engine_api::Secret;
 
-use super::{MasterKey, meaning::Reader};
+use super::{MasterKey, reader::Reader};
 
 const KEY: &str = "vault.key";
 const EXPECTED: &str = "must be `file:` and an absolute path, `env:` and the name of a variable, or `credential:` and the name of a systemd credential";

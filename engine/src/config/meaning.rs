@@ -1,21 +1,18 @@
 //! What the keys mean, and what must hold between them.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     net::SocketAddr,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use engine_api::{Secret, Spelling as _};
-use jiff::tz::TimeZone;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use engine_api::Secret;
 use url::Url;
 
 use super::{
     Auth, Config, Delivery, Log, LogFormat, Problem, RawConfig, Server, Service, Store, Vault, Zoom, egress,
-    issuers, labels, master_key, raw::Value, tls,
+    issuers, labels, master_key, reader::Reader, tls,
 };
 use crate::database::{Database, Limits, Postgres};
 
@@ -30,13 +27,8 @@ pub(super) fn read(
     variables: &[(OsString, OsString)],
     problems: &mut Vec<Problem>,
 ) -> Option<Config> {
-    let mut reader = Reader {
-        raw,
-        problems,
-        data_dir: PathBuf::new(),
-    };
-    let data_dir = reader.data_dir(variables);
-    reader.data_dir = data_dir.clone().unwrap_or_default();
+    let mut reader = Reader::new(raw, problems);
+    let data_dir = reader.settle_data_dir(variables);
 
     let server = server(&mut reader);
     let auth = auth(&mut reader);
@@ -195,7 +187,7 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
     };
     if let Database::Postgres(postgres) = &mut database {
         postgres.limits = limits;
-        reader.password(postgres)?;
+        password(reader, postgres)?;
     }
     Some(Store {
         database,
@@ -205,11 +197,31 @@ fn store(reader: &mut Reader<'_>) -> Option<Store> {
     })
 }
 
+/// Takes the password of the store's role from its file, where there is one.
+fn password(reader: &mut Reader<'_>, postgres: &mut Postgres) -> Option<()> {
+    const KEY: &str = "store.password_file";
+    if reader.text(KEY).is_empty() {
+        return Some(());
+    }
+    if postgres.password.is_some() {
+        return reader.problem(KEY, "must not be set beside a password in `store.url`");
+    }
+    let file = reader.path(KEY)?;
+    match std::fs::read_to_string(&file) {
+        Ok(text) if !text.trim_end().is_empty() => {
+            postgres.password = Some(Secret::from(text.trim_end()));
+            Some(())
+        }
+        Ok(_) => reader.problem(KEY, format!("{} must hold the password", file.display())),
+        Err(error) => reader.problem(KEY, format!("failed to read {}: {error}", file.display())),
+    }
+}
+
 fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> {
-    let api_url = reader.zoom_url("zoom.api_url", allow_private_addresses);
-    let oauth_url = reader.zoom_url("zoom.oauth_url", allow_private_addresses);
-    let government_api_url = reader.zoom_url("zoom.government_api_url", allow_private_addresses);
-    let government_oauth_url = reader.zoom_url("zoom.government_oauth_url", allow_private_addresses);
+    let api_url = zoom_url(reader, "zoom.api_url", allow_private_addresses);
+    let oauth_url = zoom_url(reader, "zoom.oauth_url", allow_private_addresses);
+    let government_api_url = zoom_url(reader, "zoom.government_api_url", allow_private_addresses);
+    let government_oauth_url = zoom_url(reader, "zoom.government_oauth_url", allow_private_addresses);
     let request_timeout = reader.duration("zoom.request_timeout", SECOND..=10 * MINUTE);
     let day_zone = reader.zone("zoom.day_zone");
     let daily_request_budget = reader.integer("zoom.daily_request_budget", 1..=10_000_000);
@@ -228,6 +240,21 @@ fn zoom(reader: &mut Reader<'_>, allow_private_addresses: bool) -> Option<Zoom> 
         sweep_interval: sweep_interval?,
         max_parallel_polls: max_parallel_polls?,
     })
+}
+
+/// A URL of Zoom: client secrets and tokens are sent there.
+fn zoom_url(reader: &mut Reader<'_>, path: &str, allow_private_addresses: bool) -> Option<Url> {
+    let url = reader.url(path)?;
+    if issuers::is_loopback(&url) && !allow_private_addresses {
+        return reader.problem(
+            path,
+            "is a loopback address, which `egress.allow_networks` or `egress.allow_private_addresses = true` must allow",
+        );
+    }
+    if issuers::safe_for_credentials(&url).is_err() {
+        return reader.problem(path, "must begin with `https://`, because client secrets are sent there; `http://` is for loopback addresses only");
+    }
+    Some(url)
 }
 
 fn delivery(reader: &mut Reader<'_>) -> Option<Delivery> {
@@ -286,202 +313,4 @@ fn log(reader: &mut Reader<'_>) -> Option<Log> {
         format: format?,
         level: level?,
     })
-}
-
-pub(super) struct Reader<'a> {
-    raw: &'a RawConfig,
-    problems: &'a mut Vec<Problem>,
-    pub(super) data_dir: PathBuf,
-}
-
-impl Reader<'_> {
-    /// Notes what is wrong with a key and where that stands; there is then no value.
-    pub(super) fn problem<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
-        let place = self.raw.get(path).place;
-        self.problems.push(Problem {
-            place,
-            path: path.to_owned(),
-            message: message.into(),
-        });
-        None
-    }
-
-    /// Takes the password of the store's role from its file, where there is one.
-    fn password(&mut self, postgres: &mut Postgres) -> Option<()> {
-        const KEY: &str = "store.password_file";
-        if self.text(KEY).is_empty() {
-            return Some(());
-        }
-        if postgres.password.is_some() {
-            return self.problem(KEY, "must not be set beside a password in `store.url`");
-        }
-        let file = self.path(KEY)?;
-        match std::fs::read_to_string(&file) {
-            Ok(text) if !text.trim_end().is_empty() => {
-                postgres.password = Some(Secret::from(text.trim_end()));
-                Some(())
-            }
-            Ok(_) => self.problem(KEY, format!("{} must hold the password", file.display())),
-            Err(error) => self.problem(KEY, format!("failed to read {}: {error}", file.display())),
-        }
-    }
-
-    /// Whether a key was written, rather than left at its default.
-    pub(super) fn is_written(&self, path: &str) -> bool {
-        self.raw.get(path).place != super::Place::Default
-    }
-
-    pub(super) fn text(&self, path: &str) -> String {
-        match self.raw.get(path).value {
-            Value::Text(text) => text,
-            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Tables(_) => String::new(),
-        }
-    }
-
-    pub(super) fn list(&self, path: &str) -> Vec<String> {
-        match self.raw.get(path).value {
-            Value::List(items) => items,
-            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Tables(_) => Vec::new(),
-        }
-    }
-
-    pub(super) fn boolean(&self, path: &str) -> bool {
-        self.raw.get(path).value == Value::Boolean(true)
-    }
-
-    fn integer<T: TryFrom<i64>>(&mut self, path: &str, range: RangeInclusive<i64>) -> Option<T> {
-        if let Value::Integer(number) = self.raw.get(path).value
-            && range.contains(&number)
-            && let Ok(number) = number.try_into()
-        {
-            return Some(number);
-        }
-        self.problem(path, format!("must be from {} to {}", range.start(), range.end()))
-    }
-
-    fn duration(&mut self, path: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
-        match Duration::parse(&self.text(path)) {
-            Ok(duration) if range.contains(&duration) => Some(duration),
-            Ok(_) => {
-                let (least, most) = (range.start().spell(), range.end().spell());
-                self.problem(path, format!("must be from `{least}` to `{most}`"))
-            }
-            Err(message) => self.problem(path, message),
-        }
-    }
-
-    fn zone(&mut self, path: &str) -> Option<TimeZone> {
-        let text = self.text(path);
-        TimeZone::get(&text).ok().or_else(|| {
-            self.problem(
-                path,
-                format!("`{text}` is no time zone: use a name such as `UTC` or `Asia/Tokyo`"),
-            )
-        })
-    }
-
-    /// A path; a relative one is taken from the data directory.
-    pub(super) fn path(&mut self, path: &str) -> Option<PathBuf> {
-        let text = self.text(path);
-        if text.is_empty() || text.contains('\0') {
-            return self.problem(path, "must be a path");
-        }
-        Some(self.data_dir.join(text))
-    }
-
-    fn data_dir(&mut self, variables: &[(OsString, OsString)]) -> Option<PathBuf> {
-        let written = self.text("data_dir");
-        let chosen = if written.is_empty() {
-            conventional_data_dir(variables)
-        } else {
-            Some(written.into())
-        };
-        let Some(chosen) = chosen else {
-            return self.problem(
-                "data_dir",
-                "must be set, because neither STATE_DIRECTORY nor XDG_DATA_HOME nor HOME is",
-            );
-        };
-        std::path::absolute(&chosen).ok().or_else(|| {
-            self.problem(
-                "data_dir",
-                "must be absolute, because there is no working directory",
-            )
-        })
-    }
-
-    /// A base URL. Its text is not shown, because it may hold credentials.
-    fn url(&mut self, path: &str) -> Option<Url> {
-        let Ok(url) = self.text(path).parse::<Url>() else {
-            return self.problem(path, "must be a URL, such as `https://zoom-logs.example.com`");
-        };
-        if !matches!(url.scheme(), "http" | "https") {
-            return self.problem(path, "must begin with `https://` or `http://`");
-        }
-        if !url.username().is_empty()
-            || url.password().is_some()
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
-            return self.problem(path, "must hold neither credentials nor a query nor a fragment");
-        }
-        Some(url)
-    }
-
-    /// A URL of Zoom: client secrets and tokens are sent there.
-    fn zoom_url(&mut self, path: &str, allow_private_addresses: bool) -> Option<Url> {
-        let url = self.url(path)?;
-        if issuers::is_loopback(&url) && !allow_private_addresses {
-            return self.problem(
-                path,
-                "is a loopback address, which `egress.allow_networks` or `egress.allow_private_addresses = true` must allow",
-            );
-        }
-        if issuers::safe_for_credentials(&url).is_err() {
-            return self.problem(path, "must begin with `https://`, because client secrets are sent there; `http://` is for loopback addresses only");
-        }
-        Some(url)
-    }
-
-    pub(super) fn authorities(&mut self, path: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
-        let pem = match std::fs::read(file) {
-            Ok(pem) => pem,
-            Err(error) => return self.problem(path, format!("failed to read {}: {error}", file.display())),
-        };
-        match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
-            Ok(certificates) if !certificates.is_empty() => Some(certificates),
-            _ => self.problem(path, format!("{} must hold certificates in PEM", file.display())),
-        }
-    }
-}
-
-/// Where programs of this kind keep their data: what systemd says, else the user's own data directory.
-fn conventional_data_dir(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
-    let variable = |name: &str| {
-        let value = variables
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_os_str());
-        value.filter(|value| !value.is_empty())
-    };
-    let absolute = |value: &OsStr| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
-    // systemd separates several state directories by colons; the first is ours.
-    let first = |value: &OsStr| {
-        value
-            .to_str()
-            .and_then(|text| text.split(':').next())
-            .map(PathBuf::from)
-    };
-    variable("STATE_DIRECTORY")
-        .and_then(first)
-        .or_else(|| {
-            variable("XDG_DATA_HOME")
-                .and_then(absolute)
-                .map(|home| home.join("zoom-log-engine"))
-        })
-        .or_else(|| {
-            variable("HOME")
-                .and_then(absolute)
-                .map(|home| home.join(".local/share/zoom-log-engine"))
-        })
 }

@@ -14,6 +14,7 @@ mod labels;
 mod master_key;
 mod meaning;
 mod raw;
+mod reader;
 mod tables;
 #[cfg(test)]
 mod tests;

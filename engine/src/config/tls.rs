@@ -14,7 +14,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-use super::meaning::Reader;
+use super::reader::Reader;
 
 const CERT: &str = "server.tls.cert_file";
 const KEY: &str = "server.tls.key_file";
