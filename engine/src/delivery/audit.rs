@@ -41,7 +41,7 @@ impl Run<'_> {
                 Ok(prepared) => prepared,
                 Err(failure) => return Ok(self.pause(failure)),
             };
-            let lease = self.worker.options.lease;
+            let lease = self.means.options.lease;
             match self
                 .store()
                 .stage_audit(&self.claim, lease, bounds, prepared.as_deref())
@@ -113,7 +113,7 @@ impl Run<'_> {
             |error: serde_json::Error| Error::Damaged(format!("an audit entry has no JSON form: {error}"));
         let mut value = serde_json::to_value(entry).map_err(unwritable)?;
         if let (Value::Object(members), true) = (&mut value, self.wanted.metadata) {
-            let engine = self.worker.options.engine_id();
+            let engine = self.means.options.engine_id();
             members.insert(
                 "zoom_log".to_owned(),
                 json!({
@@ -128,7 +128,7 @@ impl Run<'_> {
 
     fn count_audit(&self, count: u64, delivered: bool) {
         let destination = self.claim.destination.to_string();
-        let telemetry = &self.worker.telemetry;
+        let telemetry = &self.means.telemetry;
         if delivered {
             telemetry
                 .destination_events_sent

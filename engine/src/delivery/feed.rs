@@ -92,7 +92,7 @@ impl Run<'_> {
         if front.waiting.is_empty() && front.left_out > 0 {
             return self.pass(pending, front.reached, front.left_out).await;
         }
-        let now = self.worker.clock.now();
+        let now = self.means.clock.now();
         let count = match cut(&front.waiting, pending.staged, front.more, &limits, now) {
             Cut::Send(count) => count,
             Cut::Wait(due) => return Ok(Step::Over(Ended::Waits(due))),
@@ -116,7 +116,7 @@ impl Run<'_> {
             Err(failure) => return Ok(Step::Over(self.pause(failure))),
         };
         crash::point("delivery.before_stage").await;
-        let lease = self.worker.options.lease;
+        let lease = self.means.options.lease;
         match self
             .store()
             .stage(&self.claim, lease, pending, end, prepared.as_deref())
@@ -139,7 +139,7 @@ impl Run<'_> {
                 let labels = DestinationLabels {
                     destination: self.claim.destination.to_string(),
                 };
-                self.worker
+                self.means
                     .telemetry
                     .destination_events_sent
                     .add(&labels, count as u64);
@@ -176,7 +176,7 @@ impl Run<'_> {
 
     /// Moves the position over events that are left out, up to the next that is wanted. Nothing is written for them.
     async fn pass(&self, pending: &mut Pending, to: Position, left_out: u64) -> Result<Step, Error> {
-        let lease = self.worker.options.lease;
+        let lease = self.means.options.lease;
         match self.store().pass(&self.claim, lease, pending, to).await? {
             Moved::Done => {}
             Moved::Gone => return Ok(Step::Over(Ended::Drained)),
@@ -193,7 +193,7 @@ impl Run<'_> {
             let labels = DestinationLabels {
                 destination: self.claim.destination.to_string(),
             };
-            self.worker
+            self.means
                 .telemetry
                 .destination_events_left_out
                 .add(&labels, count);
@@ -230,7 +230,7 @@ impl Run<'_> {
             reason: "refused",
         };
         let step = self.move_on(pending, end, None, Some(&refusal)).await?;
-        self.worker.telemetry.destination_events_refused.add(&labels, 1);
+        self.means.telemetry.destination_events_refused.add(&labels, 1);
         Ok(step)
     }
 

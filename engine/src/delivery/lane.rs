@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{read::Wanted, worker::DeliveryWorker};
+use super::{means::Means, read::Wanted};
 use crate::{
     destination::{Destination, WriteError},
     store::{
@@ -63,7 +63,7 @@ impl Ended {
 
 /// A claimed lane and its destination.
 pub(super) struct Run<'a> {
-    pub(super) worker: &'a DeliveryWorker,
+    pub(super) means: &'a Means,
     pub(super) claim: Claim,
     pub(super) destination: &'a dyn Destination,
     pub(super) wanted: Wanted<'a>,
@@ -79,19 +79,19 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        worker: &'a DeliveryWorker,
+        means: &'a Means,
         lane: Lane,
         destination: &'a dyn Destination,
         wanted: Wanted<'a>,
         stop: &'a CancellationToken,
     ) -> Self {
         Self {
-            worker,
+            means,
             claim: lane.claim,
             destination,
             wanted,
             stop,
-            began: worker.clock.monotonic(),
+            began: means.clock.monotonic(),
             settled: Mutex::new(lane.settled),
             interrupted: AtomicBool::new(lane.interrupted),
             failures: AtomicU32::new(lane.failures),
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn store(&self) -> &Store {
-        &self.worker.store
+        &self.means.store
     }
 
     /// Attempts failed in a row, as the store has them.
@@ -149,8 +149,8 @@ impl<'a> Run<'a> {
 
     /// Whether a further batch may be begun.
     pub(super) fn goes_on(&self) -> bool {
-        let used = self.worker.clock.monotonic().saturating_sub(self.began);
-        !self.halted.load(Ordering::Relaxed) && !self.stop.is_cancelled() && used < self.worker.options.turn
+        let used = self.means.clock.monotonic().saturating_sub(self.began);
+        !self.halted.load(Ordering::Relaxed) && !self.stop.is_cancelled() && used < self.means.options.turn
     }
 
     /// The destination takes nothing for now.

@@ -43,6 +43,7 @@ mod audit;
 pub mod batch;
 mod feed;
 mod lane;
+mod means;
 mod read;
 mod replay;
 mod retention;
@@ -50,7 +51,4 @@ mod retention;
 mod tests;
 mod worker;
 
-pub use self::{
-    retention::RetentionWorker,
-    worker::{DeliveryWorker, Options},
-};
+pub use self::{means::Options, retention::RetentionWorker, worker::DeliveryWorker};

@@ -52,7 +52,7 @@ impl Run<'_> {
             Ok(prepared) => prepared,
             Err(failure) => return Ok(Some(self.pause(failure))),
         };
-        let lease = self.worker.options.lease;
+        let lease = self.means.options.lease;
         if self
             .store()
             .stage_replay(&self.claim, lease, prepared.as_deref())
@@ -84,7 +84,7 @@ impl Run<'_> {
             let labels = DestinationLabels {
                 destination: self.claim.destination.to_string(),
             };
-            self.worker.telemetry.destination_events_sent.add(&labels, 1);
+            self.means.telemetry.destination_events_sent.add(&labels, 1);
         }
         Ok(None)
     }

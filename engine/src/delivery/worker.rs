@@ -10,13 +10,14 @@ use tracing::{Instrument as _, debug, error, info_span, warn};
 
 use super::{
     lane::{Ended, Run},
+    means::{Means, Options},
     read::Wanted,
 };
 use crate::{
     clock::Clock,
     crash,
     destination::{Destination, Open, Secrets, WriteError},
-    retry::{Backoff, chance, later},
+    retry::{chance, later},
     store::{
         Error, Store,
         catalog::SealedSecret,
@@ -30,44 +31,10 @@ use crate::{
 /// How long the store is left alone after it could not be used.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
-/// How delivery goes about it.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Who holds the leases: the engine's id, a slash, and another text at each start of an engine.
-    pub owner: String,
-    /// How long a lease lasts without being renewed. It is renewed before each write, so it must be longer than the
-    /// longest write.
-    pub lease: Duration,
-    /// The pauses after failures.
-    pub backoff: Backoff,
-    /// After so long, an activation begins no further batch, so that other lanes have their turn.
-    pub turn: Duration,
-}
-
-impl Options {
-    /// Whose events these are: the owner's name begins with the engine's id.
-    pub(super) fn engine_id(&self) -> &str {
-        self.owner.split('/').next().unwrap_or_default()
-    }
-
-    /// The usual lengths of time: a write takes five minutes at most.
-    pub fn new(owner: String, backoff: Backoff) -> Self {
-        Self {
-            owner,
-            backoff,
-            lease: Duration::from_mins(10),
-            turn: Duration::from_secs(20),
-        }
-    }
-}
-
 /// Delivers events. Several may run at once; each claims another lane.
 #[derive(Debug)]
 pub struct DeliveryWorker {
-    pub(super) store: Store,
-    pub(super) clock: Clock,
-    pub(super) telemetry: Telemetry,
-    pub(super) options: Options,
+    pub(super) means: Means,
     vault: Vault,
     destinations: Arc<dyn Open>,
 }
@@ -81,7 +48,7 @@ impl Worker for DeliveryWorker {
     async fn activate(&self, stop: &CancellationToken, turn: &mut Turn) -> Next {
         self.turn(stop, turn).await.unwrap_or_else(|cause| {
             error!(error = cause.chain(), "delivery cannot use the store");
-            Next::At(later(self.clock.now(), STORE_PAUSE))
+            Next::At(later(self.means.clock.now(), STORE_PAUSE))
         })
     }
 }
@@ -97,10 +64,12 @@ impl DeliveryWorker {
         options: Options,
     ) -> Self {
         Self {
-            store,
-            clock,
-            telemetry,
-            options,
+            means: Means {
+                store,
+                clock,
+                telemetry,
+                options,
+            },
             vault,
             destinations,
         }
@@ -108,11 +77,17 @@ impl DeliveryWorker {
 
     async fn turn(&self, stop: &CancellationToken, turn: &mut Turn) -> Result<Next, Error> {
         let Some(lane) = self
+            .means
             .store
-            .claim_lane(&self.options.owner, self.options.lease)
+            .claim_lane(&self.means.options.owner, self.means.options.lease)
             .await?
         else {
-            return Ok(self.store.next_lane_due().await?.map_or(Next::Idle, Next::At));
+            return Ok(self
+                .means
+                .store
+                .next_lane_due()
+                .await?
+                .map_or(Next::Idle, Next::At));
         };
         turn.pass();
         crash::point("delivery.claimed").await;
@@ -128,13 +103,14 @@ impl DeliveryWorker {
     /// Gives a lane back after a fault of the store, as soon as it takes it.
     async fn give_back(&self, claim: &Claim, stop: &CancellationToken) {
         let give = async || {
-            let again = later(self.clock.now(), STORE_PAUSE);
-            self.store.release_lane(claim, Some(again)).await.map(drop)
+            let again = later(self.means.clock.now(), STORE_PAUSE);
+            self.means.store.release_lane(claim, Some(again)).await.map(drop)
         };
         // It may take this although it did not take what went before.
         if give().await.is_err() {
-            let until = later(self.clock.now(), self.options.lease);
-            self.store
+            let until = later(self.means.clock.now(), self.means.options.lease);
+            self.means
+                .store
                 .insist(claim.destination.as_str(), until, stop, give)
                 .await;
         }
@@ -152,7 +128,7 @@ impl DeliveryWorker {
                     metadata: spec.metadata,
                     only: spec.only.as_ref(),
                 };
-                let run = Run::new(self, lane, destination.as_ref(), wanted, stop);
+                let run = Run::new(&self.means, lane, destination.as_ref(), wanted, stop);
                 let ended = run.deliver().await?;
                 failures = run.failures();
                 ended
@@ -164,9 +140,14 @@ impl DeliveryWorker {
                 debug!("lane was claimed by another");
                 return Ok(());
             }
-            Ended::Drained => self.store.release_lane(&claim, None).await?,
-            Ended::More => self.store.release_lane(&claim, Some(self.clock.now())).await?,
-            Ended::Waits(due) => self.store.release_lane(&claim, Some(due)).await?,
+            Ended::Drained => self.means.store.release_lane(&claim, None).await?,
+            Ended::More => {
+                self.means
+                    .store
+                    .release_lane(&claim, Some(self.means.clock.now()))
+                    .await?
+            }
+            Ended::Waits(due) => self.means.store.release_lane(&claim, Some(due)).await?,
             Ended::Paused(failure) => {
                 let failures = failures.saturating_add(1);
                 let next = self.next_try(&failure, failures, claim.destination.as_str());
@@ -175,12 +156,12 @@ impl DeliveryWorker {
                     destination: claim.destination.to_string(),
                     reason: failure.kind(),
                 };
-                self.telemetry.destination_retries.add(&labels, 1);
+                self.means.telemetry.destination_retries.add(&labels, 1);
                 let trouble = Trouble {
                     code: failure.code(),
                     detail: failure.to_string(),
                 };
-                self.store.pause_lane(&claim, &trouble, next).await?
+                self.means.store.pause_lane(&claim, &trouble, next).await?
             }
         };
         crash::point("delivery.released").await;
@@ -191,11 +172,11 @@ impl DeliveryWorker {
     }
 
     fn next_try(&self, failure: &WriteError, failures: u32, destination: &str) -> Timestamp {
-        let (now, backoff) = (self.clock.now(), self.options.backoff);
+        let (now, backoff) = (self.means.clock.now(), self.means.options.backoff);
         let dice = chance(&[
             destination.as_bytes(),
             &failures.to_le_bytes(),
-            self.options.owner.as_bytes(),
+            self.means.options.owner.as_bytes(),
         ]);
         match failure {
             WriteError::Throttled { retry_after, .. } => backoff.next(now, failures, dice, *retry_after),
@@ -213,6 +194,7 @@ impl DeliveryWorker {
     ) -> Result<Option<Result<(DestinationSpec, Box<dyn Destination>), WriteError>>, Error> {
         let id = &lane.claim.destination;
         let Some((object, sealed)) = self
+            .means
             .store
             .object_with_secrets(Kind::Destination, id.as_str())
             .await?
@@ -251,18 +233,21 @@ impl DeliveryWorker {
 
     /// Brings the gauges of a destination up to date.
     async fn show(&self, id: &engine_api::DestinationId) -> Result<(), Error> {
-        let Some(status) = self.store.destination_status(id).await? else {
-            self.telemetry.forget_destination(id.as_str());
+        let Some(status) = self.means.store.destination_status(id).await? else {
+            self.means.telemetry.forget_destination(id.as_str());
             return Ok(());
         };
         let labels = DestinationLabels {
             destination: id.to_string(),
         };
-        let oldest = self.store.oldest_pending_seconds(id).await?;
+        let oldest = self.means.store.oldest_pending_seconds(id).await?;
         for (gauge, value) in [
-            (&self.telemetry.destination_pending_events, status.pending_events),
-            (&self.telemetry.destination_oldest_pending_seconds, oldest),
-            (&self.telemetry.dead_letters, status.dead_letters),
+            (
+                &self.means.telemetry.destination_pending_events,
+                status.pending_events,
+            ),
+            (&self.means.telemetry.destination_oldest_pending_seconds, oldest),
+            (&self.means.telemetry.dead_letters, status.dead_letters),
         ] {
             #[expect(
                 clippy::cast_precision_loss,

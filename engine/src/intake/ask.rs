@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::{Intake, gate::Gate, poll::Stopped, purse::Purse};
+use super::{Intake, gate::Gate, purse::Purse, stopped::Stopped};
 use crate::{
     crash,
     model::Purpose,

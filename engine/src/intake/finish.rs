@@ -4,8 +4,8 @@ use tracing::{debug, info};
 
 use super::{
     append::Seen,
-    poll::Stopped,
     read::{Ended, Reader, Reading},
+    stopped::Stopped,
 };
 use crate::{
     crash,

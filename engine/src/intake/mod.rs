@@ -26,6 +26,7 @@ mod gate;
 mod poll;
 mod purse;
 mod read;
+mod stopped;
 
 pub use self::gate::Gates;
 

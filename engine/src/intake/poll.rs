@@ -12,12 +12,13 @@ use super::{
     ask::Asker,
     purse::Purse,
     read::{Ended, Reader},
+    stopped::Stopped,
 };
 use crate::{
     crash,
     model::{Allowance, Budget, Day, Purpose, plan},
     retry::{Backoff, chance, later},
-    store::{self, ClaimedFeed, PollEnd},
+    store::{ClaimedFeed, PollEnd},
     telemetry::{FeedLabels, PollLabels, PollOutcome, SourceLabels},
     zoom::{self, Credential},
 };
@@ -48,42 +49,6 @@ enum Came {
     ToWait { until: Timestamp },
     /// Nobody takes the feed's events.
     Blocked { detail: String },
-}
-
-/// Why a poll ended before its time.
-#[derive(Debug)]
-pub(super) enum Stopped {
-    /// The lease was lost, or the source changed or went away: somebody else goes on.
-    Fenced,
-    /// The engine is stopping.
-    Stopping,
-    /// The account's requests of the day are used up for what this one is for.
-    Budget { until: Timestamp },
-    /// The backfill was cancelled meanwhile.
-    Cancelled,
-    /// Zoom's answer.
-    Zoom(zoom::Error),
-    /// The client secret, or the consent, cannot be had.
-    Secret(Code, String),
-    /// The store failed.
-    Store(store::Error),
-}
-
-impl Stopped {
-    /// What the store failed with, where that says nothing of the feed and passes: it is then no failure of its own.
-    fn passing_fault_of_the_store(&self) -> Option<String> {
-        match self {
-            Self::Store(error @ store::Error::Unavailable(_)) => Some(error.chain()),
-            Self::Zoom(error @ zoom::Error::Store { .. }) => Some(error.to_string()),
-            _ => None,
-        }
-    }
-}
-
-impl From<store::Error> for Stopped {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
 }
 
 impl Intake {
@@ -148,7 +113,7 @@ impl Intake {
                 (PollOutcome::RateLimited, PollEnd::Waiting { code, detail }, until)
             }
             Err(stopped) => {
-                let (outcome, code, detail) = failure(stopped);
+                let (outcome, code, detail) = stopped.failure();
                 warn!(feed = %feed.key, code = code.as_str(), detail, failures = feed.failures + 1, "the poll failed");
                 let dice = chance(&[feed.key.to_string().as_bytes(), &feed.failures.to_le_bytes()]);
                 let due = BACKOFF
@@ -377,30 +342,5 @@ impl Intake {
                 .feed_last_success_timestamp_seconds
                 .set(&labels, seconds(began));
         }
-    }
-}
-
-fn failure(stopped: Stopped) -> (PollOutcome, Code, String) {
-    match stopped {
-        Stopped::Zoom(error) => {
-            let outcome = match error {
-                zoom::Error::Refused { .. } => PollOutcome::Refused,
-                zoom::Error::Throttled { .. } | zoom::Error::DayUsedUp { .. } => PollOutcome::RateLimited,
-                zoom::Error::Restart { .. }
-                | zoom::Error::Again(_)
-                | zoom::Error::Unavailable { .. }
-                | zoom::Error::Store { .. } => PollOutcome::Unavailable,
-                zoom::Error::Malformed { .. } => PollOutcome::Malformed,
-            };
-            (outcome, error.code(), error.to_string())
-        }
-        Stopped::Secret(code, detail) => (PollOutcome::Refused, code, detail),
-        Stopped::Store(error) => (PollOutcome::Unavailable, Code::Internal, error.to_string()),
-        // The poll has dealt with these by itself.
-        Stopped::Fenced | Stopped::Stopping | Stopped::Budget { .. } | Stopped::Cancelled => (
-            PollOutcome::Fenced,
-            Code::Internal,
-            "the poll was broken off".to_owned(),
-        ),
     }
 }

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::{Intake, poll::Stopped};
+use super::{Intake, stopped::Stopped};
 use crate::{
     crash,
     model::{Allowance, Day, Purpose, Quota},

@@ -9,7 +9,7 @@ use super::{
     Intake,
     append::{Appender, Seen},
     ask::Asker,
-    poll::Stopped,
+    stopped::Stopped,
 };
 use crate::{
     crash,

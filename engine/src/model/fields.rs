@@ -6,8 +6,8 @@ use engine_api::LogType;
 use jiff::Timestamp;
 
 use super::{
-    row::parse_time,
     scan::{self, Scanner},
+    time::parse_time,
 };
 
 /// Where the documented fields of both reports are written in a row. `null` is absent. Whatever is not a text is still

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod progress;
 mod row;
 pub mod scan;
+mod time;
 
 pub use block::{Block, BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
 pub use budget::{Allowance, Budget, Purpose, Quota};

@@ -23,7 +23,7 @@ fn sso() -> serde_json::Value {
 }
 
 fn left_out(worker: &DeliveryWorker) -> u64 {
-    let text = worker.telemetry.render();
+    let text = worker.means.telemetry.render();
     let line = text
         .lines()
         .find(|line| line.starts_with("zoom_log_engine_destination_events_left_out_total{"));
