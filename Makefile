@@ -41,7 +41,7 @@ soak: need
 
 bench: need
 	cargo build --locked --release -p zoom-log-engine -p terraform-provider-zoom --bins
-	cargo build --locked --release -p e2e --bins
+	cargo build --locked --release -p e2e --bin bench --bin zoom-sim --bin terraform-provider-floor
 	@target_dir=$$(.ci/target-dir); "$$target_dir/release/bench"
 
 docs: need

@@ -9,7 +9,7 @@ use zoom_log_engine::crash;
 const SEEDS: u64 = 24;
 
 /// Seeds that die where none of those does.
-const RARE: [u64; 2] = [25, 26];
+const RARE: [u64; 3] = [25, 26, 36];
 
 /// Seeds with one engine and with three, all of which die.
 const ALONE: u64 = 13;

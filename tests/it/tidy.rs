@@ -231,23 +231,14 @@ fn modules_form_no_circle() {
     let api = neighbours("engine/src/api");
     assert!(api["table"].contains("objects") && api["objects"].contains("declare"));
     let mut circles = Vec::new();
-    for folder in [
-        "alarm",
-        "api",
-        "config",
-        "credential",
-        "delivery",
-        "destination",
-        "encode",
-        "http",
-        "intake",
-        "model",
-        "telemetry",
-        "vault",
-        "zoom",
-    ] {
+    for entry in fs::read_dir(workspace().join("engine/src")).unwrap() {
+        let entry = entry.unwrap();
+        let folder = entry.file_name().into_string().unwrap();
+        // The store's files are its tables, and one transaction changes several.
+        if !entry.path().is_dir() || folder == "store" {
+            continue;
+        }
         let mut left = neighbours(&format!("engine/src/{folder}"));
-        assert!(!left.is_empty(), "{folder}");
         while let Some(free) = left
             .iter()
             .find(|(_, imported)| !imported.iter().any(|name| left.contains_key(name)))

@@ -101,8 +101,9 @@ pub struct SourceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep_interval: Option<HumanDuration>,
     /// How many report requests of the Zoom account may be spent a UTC day, over all sources on that account, before
-    /// this source waits for the next day. Zoom allows 30,000 on Pro and 60,000 on Business, for all apps together.
-    /// The engine's `zoom.daily_request_budget`, 10,000 by default, where it is not set.
+    /// this source waits for the next day. Zoom allows 30,000 on Pro and 60,000 on Business, for all apps together;
+    /// where it says that it allows fewer than this, that holds. The engine's `zoom.daily_request_budget`, 10,000 by
+    /// default, where it is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily_request_budget: Option<u32>,
     /// The instant from which to collect, at most six months back; 24 hours before the source is created, where it is

@@ -4,7 +4,7 @@ use engine_api::{LogType, Secret, SourceSpec};
 use tracing::warn;
 
 use super::{Api, CheckFault, Checked};
-use crate::model::{Day, Quota};
+use crate::model::{DailyLimit, Day};
 
 /// Asks Zoom about every log type of a source.
 pub(super) async fn ask(
@@ -25,7 +25,7 @@ pub(super) async fn ask(
     let unused = most.saturating_sub(asked);
     if let Err(error) = api
         .store
-        .give_back(&account, today, unused, Quota::default())
+        .give_back(&account, today, unused, DailyLimit::default())
         .await
     {
         warn!(

@@ -67,7 +67,7 @@ impl Asker<'_> {
             };
             let error = match answer {
                 Ok(page) => {
-                    self.purse.told(page.quota);
+                    self.purse.told(page.daily_limit);
                     return Ok(page);
                 }
                 Err(error) => error,

@@ -237,23 +237,32 @@ impl Intake {
         let now = self.clock.now();
         let older = feed.backfill.as_ref().map(|backfill| backfill.days);
         let cadence = self.cadence(&feed.spec);
-        let turn = plan::Turn {
+        let mut turn = plan::Turn {
             now,
             frugal,
-            failures: feed.failures,
+            left_behind: false,
         };
-        let sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, turn);
+        let mut sweep = plan::next_sweep(&feed.checkpoint, older, &cadence, turn);
         // A sweep that holds today begins with what is new.
         if sweep.is_none_or(|sweep| sweep.window().to < Day::of(now)) {
             reader.tail(feed, feed.checkpoint.wants_sweep).await?;
         }
-        if let Some(sweep) = sweep {
-            match reader.complete(feed, sweep).await {
+        while let Some(read) = sweep.take() {
+            match reader.complete(feed, read).await {
                 Ok(Ended::Complete) if feed.checkpoint.sweeping.is_none() => {}
                 Ok(_) => return Ok(true),
                 // Late rows and certainty wait until there is budget again.
                 Err(Stopped::Budget { .. }) => {
                     reader.tail(feed, feed.checkpoint.wants_sweep).await?;
+                }
+                Err(Stopped::Zoom(error)) if error.is_of_the_read() && !turn.left_behind => {
+                    turn.left_behind = true;
+                    let next = plan::next_sweep(&feed.checkpoint, older, &cadence, turn);
+                    if next.is_none_or(|next| next == read) {
+                        return Err(Stopped::Zoom(error));
+                    }
+                    warn!(feed = %feed.key, window = %read.window(), %error, "days before the late window cannot be confirmed yet");
+                    sweep = next;
                 }
                 Err(stopped) => return Err(stopped),
             }
@@ -286,9 +295,7 @@ impl Intake {
             }
             Err(Stopped::Budget { .. }) => Ok(false),
             // The feed itself is current; its older days are tried again by the next poll.
-            Err(Stopped::Zoom(error))
-                if !matches!(error, zoom::Error::DayUsedUp { .. } | zoom::Error::Store { .. }) =>
-            {
+            Err(Stopped::Zoom(error)) if error.is_of_the_read() => {
                 warn!(feed = %feed.key, backfill = %id, %error, "older days cannot be read");
                 let trouble = error.to_string();
                 self.store.note_backfill_trouble(feed.id, &id, &trouble).await?;

@@ -5,7 +5,7 @@ use tracing::warn;
 use super::{Intake, stopped::Stopped};
 use crate::{
     crash,
-    model::{Allowance, Day, Purpose, Quota},
+    model::{Allowance, DailyLimit, Day, Purpose},
     store::budgets::Bound,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Purse<'a> {
     held: u64,
     /// How many are set aside next: one for an idle poll, more for a long read.
     next: u64,
-    quota: Quota,
+    told: DailyLimit,
 }
 
 impl<'a> Purse<'a> {
@@ -35,7 +35,7 @@ impl<'a> Purse<'a> {
             day: Day::of(intake.clock.now()),
             held: 0,
             next: 1,
-            quota: Quota::default(),
+            told: DailyLimit::default(),
         }
     }
 
@@ -70,18 +70,18 @@ impl<'a> Purse<'a> {
     }
 
     /// Notes what Zoom said last about the account's requests today.
-    pub(super) fn told(&mut self, quota: Quota) {
-        self.quota = quota.or(self.quota);
+    pub(super) fn told(&mut self, told: DailyLimit) {
+        self.told = told.or(self.told);
     }
 
     /// Gives back what was not needed. A store that fails here makes the budget look smaller than it is.
     pub(super) async fn close(&mut self) {
-        let (held, quota) = (std::mem::take(&mut self.held), std::mem::take(&mut self.quota));
-        if held == 0 && quota == Quota::default() {
+        let (held, told) = (std::mem::take(&mut self.held), std::mem::take(&mut self.told));
+        if held == 0 && told == DailyLimit::default() {
             return;
         }
         let store = &self.intake.store;
-        let done = store.give_back(self.account, self.day, held, quota).await;
+        let done = store.give_back(self.account, self.day, held, told).await;
         crash::point("budget.given_back").await;
         if let Err(error) = done {
             warn!(

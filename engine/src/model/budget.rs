@@ -12,21 +12,21 @@ pub struct Budget {
     /// Requests of ours, today: made, or set aside for a read that goes on.
     pub used: u64,
     /// What Zoom's own headers said last, today: other apps of the account spend too.
-    pub quota: Quota,
+    pub told: DailyLimit,
     /// Zoom's daily limit was hit; nothing is asked before.
     pub paused_until: Option<Timestamp>,
 }
 
 /// What the headers of an answer say of the account's day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Quota {
+pub struct DailyLimit {
     /// Requests that Zoom allows all apps of the account together a day.
     pub limit: Option<u64>,
     /// Those of them that are left.
     pub remaining: Option<u64>,
 }
 
-impl Quota {
+impl DailyLimit {
     /// This, and what an earlier answer said where it is silent.
     #[must_use]
     pub fn or(self, earlier: Self) -> Self {
@@ -69,16 +69,19 @@ pub enum Allowance {
 }
 
 impl Budget {
-    /// Requests left today, by our own bound and by Zoom's word.
+    /// Requests left today, by our own budget and by Zoom's word.
     pub fn left(&self, daily: u64) -> u64 {
-        let own = self.bound(daily).saturating_sub(self.used);
-        self.quota.remaining.map_or(own, |remaining| own.min(remaining))
+        match self.told.remaining {
+            // Zoom's count is the truth of its limit; ours may be too high after a crash.
+            Some(remaining) => daily.saturating_sub(self.used).min(remaining),
+            None => self.bound(daily).saturating_sub(self.used),
+        }
     }
 
     /// The requests of a whole day. Were more counted on than Zoom ever gives, a reserve could be as much as that, and what
     /// it is kept from would wait for ever.
     fn bound(&self, daily: u64) -> u64 {
-        self.quota.limit.map_or(daily, |limit| daily.min(limit))
+        self.told.limit.map_or(daily, |limit| daily.min(limit))
     }
 
     /// What may be asked of Zoom at `now`, for this purpose.
@@ -147,7 +150,7 @@ mod tests {
         }
         assert_eq!(used(100).allowance(100, Purpose::Tail, now), nothing);
         let told = Budget {
-            quota: Quota {
+            told: DailyLimit {
                 limit: None,
                 remaining: Some(0),
             },
@@ -169,7 +172,7 @@ mod tests {
     fn a_budget_above_what_zoom_gives_keeps_no_more_in_reserve_than_a_part_of_that() {
         let now: Timestamp = "2024-05-10T12:00:00Z".parse().unwrap();
         let zoom_gives = |remaining| Budget {
-            quota: Quota {
+            told: DailyLimit {
                 limit: Some(100),
                 remaining: Some(remaining),
             },
@@ -198,6 +201,11 @@ mod tests {
             45,
             "a lower budget of our own holds as before"
         );
+        let counted_too_much = Budget {
+            used: 100,
+            ..zoom_gives(40)
+        };
+        assert_eq!(counted_too_much.left(1_000_000), 40);
     }
 
     proptest! {

@@ -62,18 +62,11 @@ impl ReadSummary {
         (self.window.from < day && day <= self.window.to).then(|| self.part(self.window.from, day.plus(-1)))
     }
 
-    /// The same as two, since one read of it takes too long; a single day stays what it is, and is still to be settled.
-    pub fn halves(self) -> [Option<Self>; 2] {
+    /// The same as two, since one read of it takes too long; of several days.
+    pub fn halves(self) -> [Self; 2] {
         let Window { from, to } = self.window;
         let middle = from.plus(self.window.days() / 2);
-        if middle > from {
-            [
-                Some(self.part(from, middle.plus(-1))),
-                Some(self.part(middle, to)),
-            ]
-        } else {
-            [Some(self), None]
-        }
+        [self.part(from, middle.plus(-1)), self.part(middle, to)]
     }
 
     fn part(&self, from: Day, to: Day) -> Self {

@@ -17,7 +17,7 @@ pub mod scan;
 mod time;
 
 pub use block::{Block, BlockError, BlockReader, BlockWriter, Prints, decode_alone, encode_alone};
-pub use budget::{Allowance, Budget, Purpose, Quota};
+pub use budget::{Allowance, Budget, DailyLimit, Purpose};
 pub use checkpoint::{Backfill, Checkpoint, ReadSummary};
 pub use day::{Day, Window};
 pub use event::{Event, EventId, EventIds};

@@ -124,8 +124,8 @@ pub struct Turn {
     pub now: Timestamp,
     /// Whether the request budget runs low, so that sweeps wait.
     pub frugal: bool,
-    /// How many polls of the feed have failed, up to the last one.
-    pub failures: u32,
+    /// Whether this poll has failed to read what sweeps have left behind.
+    pub left_behind: bool,
 }
 
 /// The complete read of recent days that is due, if any is. `older` are the days of the backfill under way.
@@ -138,7 +138,7 @@ pub fn next_sweep(
     let Turn {
         now,
         frugal,
-        failures,
+        left_behind,
     } = turn;
     let behind = Day::of(checkpoint.watermark) < Day::of(now).plus(-1);
     if frugal && !behind && checkpoint.swept_at.is_some() {
@@ -148,14 +148,15 @@ pub fn next_sweep(
         .swept_at
         .is_none_or(|swept_at| elapsed(swept_at, now) >= cadence.sweep_interval);
     let whole = sweep_days(checkpoint, older, cadence, now);
-    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most: it goes
-    // first. Only where a poll failed, perhaps at a day that Zoom does not let us read to its end, the next one sweeps, and
-    // so by turns: neither such a day nor the sweeps wait for the other for ever.
+    // What sweeps do not reach any more nobody else would settle. It is few days, each read a few times at most, and one
+    // before each sweep: so a day that Zoom never lets us read to its end costs no more than that, and the sweep follows.
     let left = |open: &&ReadSummary| open.tries < PATIENCE && open.window.from >= oldest(now);
-    let before = |open: &&ReadSummary| open.window.to < whole.from && left(open);
+    let before = |open: &&ReadSummary| open.window.to < whole.from;
     let sweeps = due || checkpoint.wants_sweep || checkpoint.sweeping.is_some();
-    if let Some(open) = checkpoint.open.iter().find(before)
-        && !(sweeps && failures % 2 == 1)
+    if sweeps
+        && checkpoint.sweeping.is_none()
+        && !left_behind
+        && let Some(open) = checkpoint.open.iter().filter(before).find(left)
     {
         return Some(Read::Confirm(open.window));
     }
@@ -166,7 +167,7 @@ pub fn next_sweep(
             checkpoint.span,
         )));
     }
-    let open = checkpoint.open.iter().find(left)?;
+    let open = checkpoint.open.iter().filter(|open| !before(open)).find(left)?;
     let window = closed_days(open, Day::of(now)).unwrap_or(open.window);
     Some(if window == whole {
         Read::Sweep(window)

@@ -42,7 +42,7 @@ fn turn(now: Timestamp) -> Turn {
     Turn {
         now,
         frugal: false,
-        failures: 0,
+        left_behind: false,
     }
 }
 
@@ -322,38 +322,29 @@ fn a_day_whose_confirming_read_breaks_off_is_still_to_be_confirmed() {
 }
 
 #[test]
-fn a_day_that_cannot_be_read_to_its_end_and_the_sweeps_take_turns() {
+fn a_day_that_cannot_be_read_to_its_end_is_tried_before_each_sweep_and_holds_none_up() {
     let mut now = at("2024-05-20T12:00:00Z");
     let mut checkpoint = new("2024-05-01", now);
     checkpoint.watermark = now;
+    checkpoint.span = Window::MAX_DAYS;
     let old = days("2024-05-08", "2024-05-08");
     checkpoint.open = vec![open(old, "2024-05-08", "2024-05-08", 1)];
-    let (mut sweeps, mut failures) = (0, 0);
-    for _ in 0..10 {
-        // A poll comes less often than a sweep is due, so that one always is.
-        now += SignedDuration::from_hours(2);
-        match next_sweep(
-            &checkpoint,
-            None,
-            &CADENCE,
-            Turn {
-                failures,
-                ..turn(now)
-            },
-        )
-        .unwrap()
-        {
-            read @ Read::Confirm(_) => {
-                assert!(!shorten(&mut checkpoint, read));
-                failures += 1;
-            }
-            read => {
-                certain(&mut checkpoint, read, now);
-                (sweeps, failures) = (sweeps + 1, 0);
-            }
-        }
+    for _ in 0..5 {
+        let first = next_sweep(&checkpoint, None, &CADENCE, turn(now));
+        assert_eq!(first, Some(Read::Confirm(old)));
+        assert!(!shorten(&mut checkpoint, Read::Confirm(old)));
+        let then = Turn {
+            left_behind: true,
+            ..turn(now)
+        };
+        let then = next_sweep(&checkpoint, None, &CADENCE, then).unwrap();
+        assert!(matches!(then, Read::Sweep(_)));
+        certain(&mut checkpoint, then, now);
+        assert_eq!(checkpoint.swept_at, Some(now), "in one read of all its days");
+        let idle = next_sweep(&checkpoint, None, &CADENCE, turn(now));
+        assert_eq!(idle, None, "until the next one is due");
+        now += SignedDuration::from_hours(1);
     }
-    assert_eq!(sweeps, 5);
     assert_eq!(checkpoint.open.len(), 1, "still to be confirmed");
 }
 

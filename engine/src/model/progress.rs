@@ -127,15 +127,21 @@ pub fn advance_backfill(
 /// was a single day already.
 pub fn shorten(checkpoint: &mut Checkpoint, read: Read) -> bool {
     let window = read.window();
+    let confirms = matches!(read, Read::Confirm(_));
+    // A single day says nothing about sweeps, and is still to be confirmed.
+    if confirms && window.days() == 1 && checkpoint.open.iter().any(|open| open.window == window) {
+        return false;
+    }
     checkpoint.span = half(window);
     // A sweep comes back to its days; what is read to be confirmed nobody else would settle.
     let (this, others): (Vec<_>, _) = std::mem::take(&mut checkpoint.open)
         .into_iter()
         .partition(|open| open.window == window);
     checkpoint.open = others;
-    if matches!(read, Read::Confirm(_)) {
-        let halves = this.into_iter().flat_map(ReadSummary::halves);
-        checkpoint.open.extend(halves.flatten());
+    if confirms {
+        checkpoint
+            .open
+            .extend(this.into_iter().flat_map(ReadSummary::halves));
     }
     checkpoint.wants_sweep = true;
     window.days() > 1

@@ -10,7 +10,7 @@ use super::{
     sql::{self, Connection, Row},
     time::instant,
 };
-use crate::model::{Allowance, Budget, Day, Purpose, Quota};
+use crate::model::{Allowance, Budget, DailyLimit, Day, Purpose};
 
 /// How many requests a day an account may make, and what the next ones are for.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +58,18 @@ impl Store {
     }
 
     /// Gives back requests of `day` that were set aside and not made, and notes what Zoom's own headers said last.
-    pub async fn give_back(&self, account: &str, day: Day, unused: u64, quota: Quota) -> Result<(), Error> {
+    pub async fn give_back(
+        &self,
+        account: &str,
+        day: Day,
+        unused: u64,
+        told: DailyLimit,
+    ) -> Result<(), Error> {
         let mut write = self.soft().await?;
         let budget = lock_budget(&mut write, account, day).await?;
         let given_back = Budget {
             used: budget.used.saturating_sub(unused),
-            quota: quota.or(budget.quota),
+            told: told.or(budget.told),
             ..budget
         };
         if given_back == budget {
@@ -147,7 +153,7 @@ fn budget_of(row: Option<&Row>, today: Day) -> Result<Budget, Error> {
         // A pause may reach into the next day, where Zoom says so, and the limit is each day's; the counts begin anew.
         return Ok(Budget {
             paused_until,
-            quota: Quota {
+            told: DailyLimit {
                 limit,
                 remaining: None,
             },
@@ -156,7 +162,7 @@ fn budget_of(row: Option<&Row>, today: Day) -> Result<Budget, Error> {
     }
     Ok(Budget {
         used: unsigned(row.try_get("used")?),
-        quota: Quota {
+        told: DailyLimit {
             limit,
             remaining: row.try_get::<Option<i64>>("remaining")?.map(unsigned),
         },
@@ -176,10 +182,55 @@ async fn write_budget(to: &mut Connection, account: &str, day: Day, budget: &Bud
     .bind(account)
     .bind(day.number())
     .bind(signed(budget.used))
-    .bind(budget.quota.remaining.map(signed))
+    .bind(budget.told.remaining.map(signed))
     .bind(budget.paused_until.map(Timestamp::as_millisecond))
-    .bind(budget.quota.limit.map(signed))
+    .bind(budget.told.limit.map(signed))
     .execute(to)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::testing::{Fixture, on_both};
+
+    const ACCOUNT: &str = "api.zoom.us/acc";
+
+    async fn told(fixture: &Fixture, limit: Option<u64>, remaining: Option<u64>) -> Budget {
+        let today = Day::of(fixture.now());
+        let told = DailyLimit { limit, remaining };
+        fixture.store.give_back(ACCOUNT, today, 0, told).await.unwrap();
+        fixture.store.budget(ACCOUNT, today).await.unwrap()
+    }
+
+    async fn what_zoom_says_is_kept_until_it_says_otherwise() {
+        let fixture = Fixture::new().await;
+        let bound = Bound {
+            daily: 1_000_000,
+            purpose: Purpose::Tail,
+        };
+        let store = &fixture.store;
+        let allowed = store.set_aside(ACCOUNT, fixture.now(), 4, bound).await.unwrap();
+        assert_eq!(allowed, Allowance::Requests(4));
+        let first = told(&fixture, Some(60_000), Some(59_000)).await;
+        let limits = |budget: &Budget| (budget.used, budget.told.limit, budget.told.remaining);
+        assert_eq!(limits(&first), (4, Some(60_000), Some(59_000)));
+        let silent = told(&fixture, None, None).await;
+        assert_eq!(silent, first, "an answer without headers takes nothing back");
+
+        fixture.time.advance(Duration::from_hours(24));
+        let tomorrow = store.budget(ACCOUNT, Day::of(fixture.now())).await.unwrap();
+        assert_eq!(
+            limits(&tomorrow),
+            (0, Some(60_000), None),
+            "the limit is each day's"
+        );
+        let lowered = told(&fixture, Some(30_000), Some(29_999)).await;
+        assert_eq!(limits(&lowered), (0, Some(30_000), Some(29_999)));
+    }
+
+    on_both!(what_zoom_says_is_kept_until_it_says_otherwise);
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     http::{self, Response, StatusCode},
-    model::Quota,
+    model::DailyLimit,
     retry::later,
 };
 
@@ -156,13 +156,13 @@ pub(super) fn says_scope_is_missing(answer: &Response) -> bool {
 }
 
 /// What the headers say of the account's requests, where they speak of the day.
-pub(super) fn quota(answer: &Response) -> Quota {
+pub(super) fn daily_limit(answer: &Response) -> DailyLimit {
     let daily = |kind: &str| kind.to_ascii_lowercase().contains("daily");
     if !answer.header("x-ratelimit-type").is_some_and(daily) {
-        return Quota::default();
+        return DailyLimit::default();
     }
     let number = |name| answer.header(name)?.trim().parse().ok();
-    Quota {
+    DailyLimit {
         // A day without a single request is no limit that anybody could have.
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
         remaining: number("x-ratelimit-remaining"),
@@ -170,6 +170,11 @@ pub(super) fn quota(answer: &Response) -> Quota {
 }
 
 impl Error {
+    /// Whether it may be this very read that fails, rather than every one of the account, or the store.
+    pub fn is_of_the_read(&self) -> bool {
+        !matches!(self, Self::DayUsedUp { .. } | Self::Store { .. })
+    }
+
     /// The code under which the error is shown.
     pub fn code(&self) -> Code {
         match self {

@@ -334,13 +334,13 @@ fn requests_count_only_when_they_are_of_the_day() {
             ("x-ratelimit-limit", limit),
             ("x-ratelimit-remaining", remaining),
         ];
-        quota(&answer(200, &headers, ""))
+        daily_limit(&answer(200, &headers, ""))
     };
-    let told = |limit, remaining| Quota { limit, remaining };
+    let told = |limit, remaining| DailyLimit { limit, remaining };
     assert_eq!(
         headers("Daily-limit", "60000", "17"),
         told(Some(60_000), Some(17))
     );
-    assert_eq!(headers("Daily-limit", "0", "many"), Quota::default());
-    assert_eq!(headers("QPS", "10", "3"), Quota::default());
+    assert_eq!(headers("Daily-limit", "0", "many"), DailyLimit::default());
+    assert_eq!(headers("QPS", "10", "3"), DailyLimit::default());
 }

@@ -10,7 +10,7 @@ use super::Error;
 use crate::{
     http::{Response, RetryAfter},
     model::{
-        Fields, Quota, Row,
+        DailyLimit, Fields, Row,
         scan::{self, Scanner},
     },
 };
@@ -24,7 +24,7 @@ pub struct Page {
     /// Where the next page begins; `None` on the last one.
     pub next_page_token: Option<String>,
     /// What Zoom says of the account's requests today.
-    pub quota: Quota,
+    pub daily_limit: DailyLimit,
     /// What time it is at Zoom, to the second, where it says so.
     pub zoom_time: Option<Timestamp>,
 }
@@ -62,7 +62,7 @@ impl Page {
             text,
             log_type,
             next_page_token: read.next_page_token.filter(|token| !token.is_empty()),
-            quota: super::error::quota(&answer),
+            daily_limit: super::error::daily_limit(&answer),
             zoom_time: time_of(&answer),
         })
     }

@@ -197,7 +197,7 @@ fn plainly(rules: &[Rule], row: &Labelled<'_>) -> Vec<String> {
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
-    let words = || prop::collection::vec("[abc]{1,2}( [abc])?\\*?", 0..3);
+    let words = || prop::collection::vec("[abc]{1,2}( [abc])?\\*?|@?[aÄß]-?[abc]\\*?", 0..3);
     (words(), words(), words(), words(), words(), words(), "[xyz]").prop_map(
         |(
             category,
@@ -224,7 +224,7 @@ proptest! {
     #[test]
     fn the_labeller_reads_rules_as_they_stand(
         rules in prop::collection::vec(any_rule(), 0..30),
-        rows in prop::collection::vec(("[aAbc _-]{0,4}", "[abc -]{0,4}", "[abc@.]{0,6}", "([abc]| |  - |: ){0,12}"), 1..10),
+        rows in prop::collection::vec(("[aAbc _-]{0,4}", "[abc -]{0,4}", "[abcä@.]{0,6}", "([abcÄß@]| |  - |: ){0,12}"), 1..10),
     ) {
         let mut labeller = Labeller::new(rules.clone()).unwrap();
         for (category, action, operator, detail) in &rows {
