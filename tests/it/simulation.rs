@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use e2e::simulation::{Outcome, Scenario, Template, run, run_many};
+use e2e::{
+    sim::Report,
+    simulation::{Outcome, Scenario, Template, run, run_many},
+};
 use zoom_log_engine::crash;
 
 /// Enough seeds to pass every crash point, few enough for each run of the tests; `make sim` runs thousands.
@@ -151,4 +154,21 @@ async fn a_source_whose_only_destination_takes_nothing_for_days_is_not_polled_an
     );
     assert!(of(4) > 1_000 && of(5) > 2_000, "{:?}", outcome.requests);
     assert!(outcome.rows > 400, "all of them were delivered: {}", outcome.rows);
+}
+
+/// Such a day was read first by each poll, and the sweeps, the tail's rhythm and the backfills waited for it.
+#[tokio::test]
+async fn a_day_behind_the_sweeps_that_zoom_fails_at_holds_nothing_up_and_is_confirmed_afterwards() {
+    let day = Scenario::quiet(4).day(3);
+    let outcome = played(|| Scenario::quiet(4).unreadable()).await;
+    // The tries of one poll, before each sweep of half a day.
+    assert!(
+        (9..=13 * 3).contains(&outcome.unreadable),
+        "{}",
+        outcome.unreadable
+    );
+    let requests = outcome.requests_on(day)[&Report::Operation];
+    // A poll every five minutes, and the reads that twins kept apart.
+    assert!((288..288 + 150).contains(&requests), "{requests}");
+    assert_eq!(outcome.rows, 130, "each twin, exactly once");
 }

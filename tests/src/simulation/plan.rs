@@ -1,6 +1,6 @@
 //! What a seed says: the world, its troubles, and when they come. Everything is drawn before anything runs.
 
-use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use super::{
     answer::{Fate, Limited},
@@ -92,6 +92,8 @@ pub(super) enum Event {
     Restart(usize),
     /// The receiver takes nothing, or takes events again.
     Down(bool),
+    /// Zoom fails at reads of this one day by itself, or at none any more.
+    Unreadable(Option<Date>),
 }
 
 /// Steps of one seed before it is taken for one that never ends.

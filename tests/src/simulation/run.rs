@@ -54,6 +54,8 @@ pub struct Outcome {
     pub over_budget: u64,
     /// Report requests, by account, report and day.
     pub requests: BTreeMap<(usize, Report, Date), u64>,
+    /// Requests that Zoom failed at because of their day.
+    pub unreadable: u64,
     /// Consents that somebody gave, the first of each source included.
     pub consents: u64,
     /// Crash points that were passed, each with how often.
@@ -230,6 +232,7 @@ impl<'a> Run<'a> {
         world.down = false;
         for account in &mut world.accounts {
             account.daily_limit = u64::MAX;
+            account.unreadable = None;
         }
         drop(world);
         self.rouse();
@@ -313,6 +316,7 @@ impl<'a> Run<'a> {
             .iter()
             .any(|(_, event)| matches!(event, Event::ClockOff(_)));
         self.outcome.requests.clone_from(&world.spent);
+        self.outcome.unreadable = world.accounts.iter().map(|account| account.failed).sum();
         let mut days: BTreeMap<(usize, Date), u64> = BTreeMap::new();
         for ((account, _, day), spent) in &world.spent {
             *days.entry((*account, *day)).or_default() += spent;

@@ -138,6 +138,33 @@ impl Scenario {
         self
     }
 
+    /// Shows twin after twin of a row of the first day while that leaves the late window, so that no two reads of it agree,
+    /// and lets Zoom fail at that day by itself for half a day from then on.
+    #[must_use]
+    pub fn unreadable(mut self) -> Self {
+        let left = self.plan.start + secs(3 * 86_400);
+        let twin = Arrival {
+            report: Report::Operation,
+            at: self.plan.start + secs(86_400 - 60),
+            key: 1,
+            timed: true,
+        };
+        let shown = (-3_600..4_200)
+            .step_by(60)
+            .map(|second| (left + secs(second), Event::Row(0, twin)));
+        self.plan.script.extend(shown);
+        self.plan.poll_interval = secs(300);
+        // What one page shows is certain at once.
+        self.plan.accounts[0].manners.page_divisor = 25;
+        let day = super::rows::day(self.plan.start);
+        self.plan.script.extend([
+            (left, Event::Unreadable(Some(day))),
+            (left + secs(12 * 3_600), Event::Unreadable(None)),
+        ]);
+        self.plan.script.sort_by_key(|(at, _)| *at);
+        self
+    }
+
     /// Lets the destination take nothing between these hours.
     #[must_use]
     pub fn down(mut self, from_hour: i64, to_hour: i64) -> Self {

@@ -33,6 +33,11 @@ impl Run<'_> {
                 Event::Rotate(account) => self.rotate(account).await,
                 Event::Restart(number) => self.seats[number].stop(),
                 Event::Down(down) => self.shared.world().down = down,
+                Event::Unreadable(day) => {
+                    for account in &mut self.shared.world().accounts {
+                        account.unreadable = day;
+                    }
+                }
             }
         }
         Ok(())

@@ -47,6 +47,10 @@ pub(super) struct Account {
     pub(super) form: Form,
     /// Report requests that Zoom allows a day, all apps together.
     pub(super) daily_limit: u64,
+    /// A day that it fails at, where that is asked for by itself.
+    pub(super) unreadable: Option<Date>,
+    /// How often it did.
+    pub(super) failed: u64,
     lists: [Vec<Item>; 2],
     arrived: u64,
     tokens: BTreeMap<String, Timestamp>,
@@ -81,6 +85,8 @@ impl Account {
             manners,
             form: Form::Plain,
             daily_limit,
+            unreadable: None,
+            failed: 0,
             lists: [Vec::new(), Vec::new()],
             arrived: 0,
             tokens: BTreeMap::new(),
@@ -144,6 +150,17 @@ impl Account {
             .is_some_and(|asked| *asked > self.daily_limit)
         {
             return (answer::daily_limit(self.manners.limited, now), None);
+        }
+        if let Some(day) = self.unreadable.map(|day| day.to_string())
+            && sent
+                .url
+                .query_pairs()
+                .filter(|(name, value)| matches!(&**name, "from" | "to") && *value == day)
+                .count()
+                == 2
+        {
+            self.failed += 1;
+            return (refusal(500, 500, "Internal server error."), None);
         }
         match self.page(report, sent, now, paging) {
             Ok((answer, more)) => (answer, more.then_some(report)),
