@@ -70,6 +70,8 @@ impl fmt::Display for Survived {
 const POOR: &str = "poor";
 /// Requests a day of that account.
 const ALLOWED: u64 = 100;
+/// Of so many requests to the HTTP destination, the answer to one is lost, and it must come again under the same ids.
+const LOST_ANSWER: u64 = 20;
 /// How many kinds of failure there are; each comes at least once.
 const FAULTS: u64 = 7;
 /// Sources of which an alarm is told.
@@ -90,7 +92,7 @@ struct Fleet {
 ///
 /// # Panics
 ///
-/// When a row is lost or doubled, an event changes its id, an alarm is told twice, or a budget is overdrawn.
+/// When a row is lost or doubled, an event changes its id, none had to be sent again, an alarm is told twice, or a budget is overdrawn.
 pub async fn run(options: Options) -> Survived {
     let began = Instant::now();
     let shared = tempfile::Builder::new()
@@ -98,8 +100,10 @@ pub async fn run(options: Options) -> Survived {
         .tempdir()
         .expect("a temporary directory");
     let (hook, pager) = (Receiver::start().await, Receiver::start().await);
-    // Some of what is sent is refused for the moment, and sent again.
-    hook.script((0..5).map(|_| Reply::status(503)));
+    // Some of what is sent is refused for the moment, and some is taken without the sender's hearing so.
+    hook.script([503; 5].map(Reply::status));
+    hook.script([200; 3].map(Reply::Lose));
+    hook.lose_every(LOST_ANSWER);
     let mut fleet = Fleet::start(options, shared.path()).await;
     let first = &fleet.engines[0];
     let lake = shared.path().join("lake");
@@ -144,6 +148,7 @@ pub async fn run(options: Options) -> Survived {
     let used = fleet.sim.used_today(POOR).expect("the account is there");
     assert!(used <= ALLOWED, "{used} requests of {ALLOWED} a day");
     let sent: usize = hook.accepted().iter().map(|request| request.rows().len()).sum();
+    assert!(sent > events.len(), "no answer was lost");
     let Fleet {
         mut engines, faults, ..
     } = fleet;

@@ -81,6 +81,8 @@ pub enum Reply {
     Delay(Duration, u16),
     Hang,
     Reset,
+    /// Takes what was sent, as with this status, and resets the connection in place of an answer.
+    Lose(u16),
 }
 
 impl Reply {
@@ -121,6 +123,24 @@ struct Script {
     next: VecDeque<Reply>,
     /// Once the script is through.
     then: Reply,
+    /// Of so many replies that no script covers, one is lost on its way.
+    lose_every: Option<u64>,
+    unscripted: u64,
+}
+
+impl Script {
+    fn reply(&mut self) -> Reply {
+        if let Some(reply) = self.next.pop_front() {
+            return reply;
+        }
+        self.unscripted += 1;
+        match (&self.then, self.lose_every) {
+            (Reply::Status { status, .. }, Some(every)) if self.unscripted.is_multiple_of(every) => {
+                Reply::Lose(*status)
+            }
+            (then, _) => then.clone(),
+        }
+    }
 }
 
 impl Receiver {
@@ -135,6 +155,8 @@ impl Receiver {
         let script = Mutex::new(Script {
             next: VecDeque::new(),
             then: Reply::status(200),
+            lose_every: None,
+            unscripted: 0,
         });
         let shared = Arc::new(Inner {
             script,
@@ -162,6 +184,11 @@ impl Receiver {
     /// Sets the reply to every request that no script covers.
     pub fn always(&self, reply: Reply) {
         self.shared.script.lock().unwrap().then = reply;
+    }
+
+    /// Loses one of so many answers from now on, after it has taken what was sent.
+    pub fn lose_every(&self, requests: u64) {
+        self.shared.script.lock().unwrap().lose_every = Some(requests);
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -203,12 +230,9 @@ async fn receive(
     headers: HeaderMap,
     raw: Bytes,
 ) -> Response {
-    let reply = {
-        let mut script = shared.script.lock().unwrap();
-        script.next.pop_front().unwrap_or_else(|| script.then.clone())
-    };
+    let reply = shared.script.lock().unwrap().reply();
     let status = match &reply {
-        Reply::Status { status, .. } | Reply::Delay(_, status) => *status,
+        Reply::Status { status, .. } | Reply::Delay(_, status) | Reply::Lose(status) => *status,
         Reply::Hang | Reply::Reset => 0,
     };
     let compressed = headers
@@ -243,7 +267,7 @@ async fn receive(
             answer(status, &[], String::new())
         }
         Reply::Hang => std::future::pending().await,
-        Reply::Reset => {
+        Reply::Reset | Reply::Lose(_) => {
             conn.reset();
             std::future::pending().await
         }
