@@ -261,7 +261,7 @@ impl Intake {
                     if next.is_none_or(|next| next == read) {
                         return Err(Stopped::Zoom(error));
                     }
-                    warn!(feed = %feed.key, window = %read.window(), %error, "days before the late window cannot be confirmed yet");
+                    warn!(feed = %feed.key, window = %read.window(), %error, "days cannot be confirmed yet; a sweep goes on");
                     sweep = next;
                 }
                 Err(stopped) => return Err(stopped),

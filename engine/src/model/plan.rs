@@ -124,7 +124,7 @@ pub struct Turn {
     pub now: Timestamp,
     /// Whether the request budget runs low, so that sweeps wait.
     pub frugal: bool,
-    /// Whether this poll has failed to read what sweeps have left behind.
+    /// Whether this poll has failed already to read what a sweep does not wait for.
     pub left_behind: bool,
 }
 
