@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     binaries::Binary,
+    disk::Disk,
     http::{self, Answer},
     process::Process,
     wait,
@@ -23,6 +24,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     data: TempDir,
+    /// The data directory's own disk, where it has one.
+    disk: Option<Disk>,
+    /// Where the data directory is found from outside.
+    data_dir: PathBuf,
     settings: BTreeMap<String, String>,
     process: Option<Process>,
     url: String,
@@ -39,6 +44,22 @@ impl Engine {
 
     /// Starts an engine with further settings, given by key as in the configuration: `zoom.sweep_interval`.
     pub async fn start_with(zoom_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut engine = Self::prepared(zoom_url, settings);
+        engine.start_again().await;
+        engine
+    }
+
+    /// Starts an engine whose data directory is a disk by itself, of so many bytes.
+    pub async fn start_on_disk(bytes: u64, zoom_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut engine = Self::prepared(zoom_url, settings);
+        let disk = Disk::mount(engine.data.path(), bytes).await;
+        engine.data_dir = disk.path();
+        engine.disk = Some(disk);
+        engine.start_again().await;
+        engine
+    }
+
+    fn prepared(zoom_url: &str, settings: &[(&str, &str)]) -> Self {
         let data = tempfile::Builder::new()
             .prefix("zle-")
             .tempdir()
@@ -58,16 +79,16 @@ impl Engine {
         for (name, secret) in REFERRED {
             all.insert(name.to_owned(), secret.to_owned());
         }
-        let mut engine = Self {
+        Self {
+            data_dir: data.path().to_owned(),
             data,
+            disk: None,
             settings: all,
             process: None,
             url: String::new(),
             past_output: String::new(),
             http: http::client(),
-        };
-        engine.start_again().await;
-        engine
+        }
     }
 
     /// Starts the engine on its data, at the address it had before.
@@ -107,7 +128,11 @@ impl Engine {
 
     /// Returns a command of the engine's binary with the settings of this engine.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(Binary::Engine.path());
+        let program = Binary::Engine.path();
+        let mut command = match &self.disk {
+            Some(disk) => disk.command(&program),
+            None => Command::new(program),
+        };
         command
             .args(arguments)
             .current_dir(self.data.path())
@@ -213,12 +238,21 @@ impl Engine {
     }
 
     pub fn data_dir(&self) -> &Path {
-        self.data.path()
+        &self.data_dir
+    }
+
+    /// Returns the disk that the data directory is.
+    ///
+    /// # Panics
+    ///
+    /// When it has none of its own.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("an engine with a disk of its own")
     }
 
     /// Returns where a relative path of a file destination lies.
     pub fn out(&self, path: &str) -> PathBuf {
-        self.data.path().join("out").join(path)
+        self.data_dir.join("out").join(path)
     }
 
     /// Returns everything that the engine wrote to its outputs, over all its runs.
@@ -233,7 +267,7 @@ impl Engine {
     ///
     /// When there is none.
     pub fn token(&self) -> String {
-        let path = self.data.path().join("admin-token");
+        let path = self.data_dir.join("admin-token");
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         text.trim().to_owned()

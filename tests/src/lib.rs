@@ -14,6 +14,7 @@ pub mod bench;
 pub mod binaries;
 pub mod browser;
 pub mod delivered;
+pub mod disk;
 pub mod engine;
 pub mod fleet;
 pub mod fuzz;

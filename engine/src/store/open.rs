@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     SqlitePool,
-    migrate::Migrator,
+    error::DatabaseError,
+    migrate::{MigrateError, Migrator},
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
@@ -61,8 +62,9 @@ impl Store {
     /// [`Error::Open`] with what to do, when the file cannot be used or was written by a newer version.
     pub async fn open(path: &Path, clock: Clock) -> Result<Self, Error> {
         let failed = |what: &str, error: sqlx::Error| {
+            let advice = if is_full(&error) { MAKE_ROOM } else { "" };
             Error::Open(format!(
-                "cannot {what} the store at `{}`: {error}",
+                "cannot {what} the store at `{}`: {error}{advice}",
                 path.display()
             ))
         };
@@ -89,8 +91,14 @@ impl Store {
             .await
             .map_err(|error| failed("open", error))?;
         MIGRATIONS.run(&durable).await.map_err(|error| {
+            let advice = match &error {
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_full(error) => {
+                    MAKE_ROOM
+                }
+                _ => "; was it written by a newer version?",
+            };
             Error::Open(format!(
-                "cannot bring the store at `{}` up to date: {error}; was it written by a newer version?",
+                "cannot bring the store at `{}` up to date: {error}{advice}",
                 path.display()
             ))
         })?;
@@ -157,6 +165,14 @@ impl Store {
             .await?;
         Ok(write.commit().await?)
     }
+}
+
+/// What to do where there is no room for the file.
+const MAKE_ROOM: &str = "; make room there, and start the engine again";
+
+/// Whether SQLite found no room for what it had to write (its code 13, `SQLITE_FULL`).
+fn is_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("13")
 }
 
 /// Takes the file away from other users. Its secrets are sealed, but its events are the customer's.

@@ -14,6 +14,7 @@ mod crash;
 mod database;
 mod delivery;
 mod deploy;
+mod disk;
 mod drift;
 mod exactly_once;
 mod examples;
@@ -34,6 +35,7 @@ mod rotation;
 mod secrets;
 mod tls;
 mod tokens;
+mod trouble;
 
 use std::time::Duration;
 
