@@ -117,7 +117,7 @@ pub enum StartError {
     MasterKey(#[from] rotation::Error),
     /// The certificate of the API cannot be used.
     #[error("the API cannot be served over TLS: {0}")]
-    Tls(String),
+    Tls(#[from] config::TlsError),
     /// The outbound client cannot be built.
     #[error("{0}")]
     Http(#[from] http::Error),
@@ -144,7 +144,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), StartE
     let key_created = vault.key_created();
     let token = vault::admin_token(&config.auth.admin_token_file)?;
     let http = Http::new(http_options(&config), clock.clone())?;
-    let entrance = Entrance::new(&config.server).map_err(StartError::Tls)?;
+    let entrance = Entrance::new(&config.server)?;
     let listener = listen(&config).await?;
     let url = public_url(&config, &listener);
     let zoom = Zoom::new(

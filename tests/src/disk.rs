@@ -13,7 +13,7 @@ use crate::process::Process;
 const BALLAST: &str = "ballast";
 const BLOCK: usize = 64 << 10;
 
-/// A small file system, mounted where only its own commands see it: no other process's files are in its way.
+/// A small file system, mounted where only its own commands see it, to whom all else is read-only: as in a container.
 #[derive(Debug)]
 pub struct Disk {
     /// Holds the mount, over restarts of those who use it.
@@ -39,7 +39,7 @@ impl Disk {
         }
         command
             .args(["sh", "-c"])
-            .arg(r#"mount -t tmpfs -o "size=$1,mode=0700" none "$2" && echo mounted && exec sleep infinity"#)
+            .arg(r#"mount -o remount,bind,ro / && mount -t tmpfs -o "size=$1,mode=0700" none "$2" && echo mounted && exec sleep infinity"#)
             .arg("sh")
             .arg(bytes.to_string())
             .arg(at);

@@ -10,7 +10,7 @@ use tracing::{error, info};
 
 use crate::{
     clock::Clock,
-    config::{Stamp, Tls},
+    config::{Stamp, Tls, TlsError},
 };
 
 /// How often one looks whether the files have changed.
@@ -25,7 +25,7 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn load(tls: Tls) -> Result<Self, String> {
+    pub(super) fn load(tls: Tls) -> Result<Self, TlsError> {
         // The state before the files are read: what changes meanwhile is read again.
         let first = tls.stamp();
         let now = RwLock::new(tls.load()?);
@@ -57,7 +57,7 @@ impl Certificate {
                     info!(file = %self.tls.cert_file.display(), "the API's certificate was read again");
                 }
                 Err(why) => error!(
-                    why,
+                    %why,
                     "the API's new certificate cannot be used, and the one before stays"
                 ),
             }

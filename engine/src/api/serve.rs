@@ -39,8 +39,8 @@ impl Entrance {
     ///
     /// # Errors
     ///
-    /// What is wrong with its files, as a sentence.
-    pub fn new(server: &config::Server) -> Result<Self, String> {
+    /// What is wrong with its files.
+    pub fn new(server: &config::Server) -> Result<Self, config::TlsError> {
         Ok(Self {
             certificate: server.tls.clone().map(Certificate::load).transpose()?,
             connections: server.max_connections,

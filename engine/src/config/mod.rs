@@ -39,7 +39,7 @@ use crate::database::Database;
 pub use issuers::{Issuer, safe_for_credentials};
 pub use keys::{ENV_PREFIX, Form, KEYS, Key};
 pub use raw::{Place, RawConfig};
-pub use tls::{Stamp, Tls};
+pub use tls::{Stamp, Tls, TlsError};
 
 /// What the configuration means. Every path is absolute.
 #[derive(Debug, Clone)]

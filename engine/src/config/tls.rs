@@ -33,6 +33,21 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
 }
 
+/// Why TLS cannot be set up; it holds nothing of the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct TlsError {
+    /// The configuration's key that names the file.
+    key: &'static str,
+    why: String,
+}
+
+impl TlsError {
+    fn of(key: &'static str) -> impl Fn(String) -> Self {
+        move |why| Self { key, why }
+    }
+}
+
 /// What tells one state of the files from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
@@ -42,29 +57,28 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// What is wrong with which file, as a sentence; it holds nothing of the key.
-    pub fn load(&self) -> Result<Arc<ServerConfig>, String> {
+    /// What is wrong with which file.
+    pub fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let Self {
             cert_file,
             key_file,
             client_ca_file,
         } = self;
-        let chain = certificates(cert_file)?;
-        let pem = read(key_file)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| format!("{} must hold a private key in PEM", key_file.display()))?;
+        let chain = certificates(cert_file).map_err(TlsError::of(CERT))?;
+        let key = private_key(key_file).map_err(TlsError::of(KEY))?;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+            .map_err(|error| TlsError::of(CERT)(format!("TLS cannot be set up: {error}")))?;
         let builder = match client_ca_file {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let unfit = |error: &dyn std::fmt::Display| {
-                    format!("{} must hold certificate authorities: {error}", file.display())
+                    let why = format!("{} must hold certificate authorities: {error}", file.display());
+                    TlsError::of(CLIENT_CA)(why)
                 };
                 let mut authorities = RootCertStore::empty();
-                for authority in certificates(file)? {
+                for authority in certificates(file).map_err(TlsError::of(CLIENT_CA))? {
                     authorities.add(authority).map_err(|error| unfit(&error))?;
                 }
                 // Probes and browsers have no certificate; who sends a token is asked for it by the API.
@@ -76,11 +90,11 @@ impl Tls {
             }
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-            format!(
+            TlsError::of(CERT)(format!(
                 "the certificate in {} and the key in {} do not fit: {error}",
                 cert_file.display(),
                 key_file.display()
-            )
+            ))
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
@@ -117,6 +131,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        .map_err(|_| format!("{} must hold a private key in PEM", path.display()))
+}
+
 /// The certificate, where one is configured; outside it `None`, and a problem, where it cannot be used.
 #[expect(
     clippy::option_option,
@@ -143,6 +162,6 @@ pub(super) fn read_keys(reader: &mut Reader<'_>) -> Option<Option<Tls>> {
     };
     match tls.load() {
         Ok(_) => Some(Some(tls)),
-        Err(error) => reader.problem(CERT, error),
+        Err(TlsError { key, why }) => reader.problem(key, why),
     }
 }

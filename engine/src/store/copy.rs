@@ -13,7 +13,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
-use super::{Error, postgres};
+use super::{Error, open::keep_private, postgres};
 use crate::database::Postgres;
 
 /// All tables, each behind those that it refers to, with the order of their rows where it matters.
@@ -191,16 +191,15 @@ pub async fn back_up(from: &Path, to: &Path) -> Result<u64, Error> {
     // Of an earlier backup that was broken off.
     let _ = fs::remove_file(&half);
     let mut source = reading(from).await?;
+    // SQLite writes into an empty file as into none, and this one is its owner's alone from the first byte.
+    keep_private(&half).map_err(|error| failed(&error))?;
     let made = sqlx::query("VACUUM INTO ?1")
         .bind(half.display().to_string())
         .execute(&mut source)
         .await;
     let whole = made.map_err(|error| failed(&error)).and_then(|_| {
         let whole = || {
-            use std::os::unix::fs::PermissionsExt as _;
-
             let file = fs::File::open(&half)?;
-            file.set_permissions(fs::Permissions::from_mode(0o600))?;
             file.sync_all()?;
             fs::rename(&half, to)?;
             if let Some(dir) = to.parent().filter(|dir| !dir.as_os_str().is_empty()) {

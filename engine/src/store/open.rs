@@ -1,6 +1,13 @@
 //! Opening the store: connections, their settings, migrations.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     SqlitePool,
@@ -25,6 +32,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// How long a statement waits for another writer before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const READERS: u32 = 4;
+/// What SQLite puts aside while a statement runs, it keeps in memory: on a file system that is read-only but for the data
+/// directory, as in a container, it finds no folder for temporary files, and a source could not be deleted.
+const TEMP_STORE: &str = "MEMORY";
 /// Pages of 4 KiB that the write-ahead log may grow to before it is folded into the file.
 const WAL_PAGES: &str = "4000";
 
@@ -68,20 +78,31 @@ impl Store {
                 path.display()
             ))
         };
+        keep_private(path).map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::StorageFull => MAKE_ROOM,
+                _ => "; its folder must be there, and both must be the engine's user's to write",
+            };
+            Error::Open(format!(
+                "cannot open the store at `{}`: {error}{advice}",
+                path.display()
+            ))
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", WAL_PAGES)
+            .pragma("temp_store", TEMP_STORE)
             .optimize_on_close(true, None);
         // The settings above that are kept in the file would be written again by each reader, which it may not.
         let reading = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("temp_store", TEMP_STORE);
         // A connection to a file does not go away, and to ask it first would cost as much as many a statement.
         let pool = || SqlitePoolOptions::new().test_before_acquire(false);
         let one = || pool().max_connections(1).min_connections(1);
@@ -102,7 +123,6 @@ impl Store {
                 path.display()
             ))
         })?;
-        restrict(path);
 
         let soft = one()
             .connect_with(options.clone().synchronous(SqliteSynchronous::Normal))
@@ -175,10 +195,19 @@ fn is_full(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("13")
 }
 
-/// Takes the file away from other users. Its secrets are sealed, but its events are the customer's.
-fn restrict(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    // A file system without permissions is no reason not to start.
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+/// Makes the file where there is none, and takes it and those beside it away from other users: its secrets are sealed,
+/// but its events are the customer's. What SQLite puts beside it from then on gets the mode of the file.
+pub(super) fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    for beside in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(beside);
+        // A file system without permissions is no reason not to start, and not all of them are there.
+        let _ = fs::set_permissions(file, Permissions::from_mode(0o600));
+    }
+    Ok(())
 }

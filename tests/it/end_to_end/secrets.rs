@@ -9,10 +9,17 @@ use super::{ACCOUNT, Stage};
 async fn the_files_that_hold_keys_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let stage = Stage::set().await;
-    for name in ["admin-token", "vault.key"] {
+    let is_private = |name: &str| {
         let path = stage.engine.data_dir().join(name);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name} has mode {mode:o}");
+    };
+    // The store too, from the first byte on: what is new is in the file beside it.
+    for name in ["engine.db", "engine.db-wal", "engine.db-shm"] {
+        is_private(name);
+    }
+    for name in ["admin-token", "vault.key"] {
+        is_private(name);
         assert!(
             stage.engine.log().contains(name),
             "the path of {name} is not printed"

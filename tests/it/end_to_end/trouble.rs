@@ -107,6 +107,10 @@ impl Served {
         .await;
     }
 
+    pub(super) async fn delete_source(&self) {
+        self.engine.delete("sources", &self.source).await;
+    }
+
     pub(super) fn resident(&self) -> u64 {
         let pid = self.engine.pid().unwrap();
         let status =

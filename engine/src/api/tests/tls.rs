@@ -243,8 +243,13 @@ fn what_is_wrong_with_the_files_is_said_before_anything_starts() {
     wrong("do not fit", "");
     std::fs::write(dir.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAA==\n").unwrap();
     wrong("private key in PEM", "");
+    wrong("`server.tls.key_file`", "");
     one.write(dir.path());
     wrong("nothing.pem", ", client_ca_file = \"nothing.pem\"");
+    wrong(
+        "`server.tls.client_ca_file`",
+        ", client_ca_file = \"nothing.pem\"",
+    );
     config(dir.path(), "").unwrap();
 
     let half = "[server.tls]\ncert_file = \"/x\"\n";
