@@ -38,6 +38,11 @@ const LIMITS: Limits = Limits {
     max_age: Duration::ZERO,
 };
 
+/// A batch of this many bytes is part of a backlog, and more will follow: the system need not keep it in memory. It would
+/// have to find new memory for each batch, which takes longer than all else about it, and take it from what others use.
+/// A smaller one stays, for whoever follows the file.
+const BACKLOG: usize = 1 << 20;
+
 /// A file that is appended to, as long as this is alive.
 #[derive(Debug)]
 pub(super) struct Appends {
@@ -270,6 +275,19 @@ impl Opened {
         crash::blocking_point("file.half_written");
         self.file.write_all(rest)?;
         // Enough for the bytes and the length; the file's other times do not matter.
-        self.file.sync_data()
+        self.file.sync_data()?;
+        if lines.len() >= BACKLOG {
+            forget(&self.file, length);
+        }
+        Ok(())
     }
 }
+
+/// Tells the system that what is on disk from `start` on need not stay in memory. Nothing depends on whether it listens.
+#[cfg(target_os = "linux")]
+fn forget(file: &File, start: u64) {
+    let _ = rustix::fs::fadvise(file, start, None, rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &File, _: u64) {}
