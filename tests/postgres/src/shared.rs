@@ -2,7 +2,8 @@
 //!
 //! Each of them holds a shared lock on the file `users` while it needs the server. Who comes first starts it, together
 //! with a watchdog, which is a process of its own: it ends server and data once it could have the lock for itself twice
-//! in a row, so that the moment between two tests does not count.
+//! in a row, so that the moment between two tests does not count. The directory is out of the way before anything in it
+//! is removed: who comes in between makes one anew, and finds nothing of the former one.
 
 use std::{
     env,
@@ -10,7 +11,7 @@ use std::{
     io,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     time::UNIX_EPOCH,
 };
@@ -26,8 +27,9 @@ done
 exec 9>>"$1/users"
 flock --exclusive 9
 kill -INT "$2"
-while kill -0 "$2"; do sleep 0.1; done
-rm -rf "$1"
+while kill -0 "$2" && [ -e "$1/data/postmaster.pid" ]; do sleep 0.1; done
+mv -T "$1" "$1.ended-$2"
+rm -rf "$1.ended-$2"
 "#;
 
 /// The shared server, as long as this process needs it.
@@ -57,23 +59,7 @@ pub(crate) fn join() -> io::Result<Shared> {
         return Ok(shared.clone());
     }
     let dir = env::temp_dir().join(format!("zoom-log-postgres-{}", installation()?));
-    let users = loop {
-        fs::create_dir_all(&dir)?;
-        let users = File::options()
-            .create(true)
-            .append(true)
-            .open(dir.join("users"))?;
-        users.lock_shared()?;
-        // The watchdog may have removed it while we waited.
-        let still_there = fs::metadata(dir.join("users")).is_ok_and(|now| {
-            users
-                .metadata()
-                .is_ok_and(|ours| (ours.dev(), ours.ino()) == (now.dev(), now.ino()))
-        });
-        if still_there {
-            break users;
-        }
-    };
+    let users = users(&dir)?;
     let starting = File::options()
         .create(true)
         .append(true)
@@ -88,6 +74,25 @@ pub(crate) fn join() -> io::Result<Shared> {
     };
     *joined = Some((shared.clone(), users));
     Ok(shared)
+}
+
+/// Makes the directory where it is missing, and holds the lock of its users.
+fn users(dir: &Path) -> io::Result<File> {
+    loop {
+        fs::create_dir_all(dir)?;
+        let path = dir.join("users");
+        let users = match File::options().create(true).append(true).open(&path) {
+            // The watchdog took the directory away since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        users.lock_shared()?;
+        // Or while we waited.
+        let ours = users.metadata()?;
+        if fs::metadata(&path).is_ok_and(|now| (ours.dev(), ours.ino()) == (now.dev(), now.ino())) {
+            return Ok(users);
+        }
+    }
 }
 
 /// What the server is shared by: the processes of one user that were built in one place.
@@ -117,22 +122,36 @@ fn start(dir: PathBuf) -> io::Result<Shared> {
     // In a group of its own: it does not die of what ends the test that happened to start it.
     let mut child = command.process_group(0).spawn()?;
     server::wait_ready(&dir, port, || Ok(child.try_wait()?.is_none()))?;
-    let mut watchdog = Command::new("sh");
-    watchdog
-        .args(["-c", WATCHDOG, "watchdog"])
-        .arg(&dir)
-        .arg(child.id().to_string());
-    watchdog
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    watchdog.process_group(0).spawn()?;
+    watch(&dir, child.id())?;
     fs::write(dir.join("port"), port.to_string())?;
     Ok(Shared { dir, port })
 }
 
+/// Starts the watchdog of a server's process.
+fn watch(dir: &Path, server: u32) -> io::Result<Child> {
+    let mut watchdog = Command::new("sh");
+    watchdog
+        .args(["-c", WATCHDOG, "watchdog"])
+        .arg(dir)
+        .arg(server.to_string());
+    watchdog
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    watchdog.process_group(0).spawn()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, File},
+        os::unix::fs::MetadataExt as _,
+        process::Command,
+        thread,
+        time::Duration,
+    };
+
+    use super::{users, watch};
     use crate::Database;
 
     #[test]
@@ -145,5 +164,40 @@ mod tests {
         let name = one.name.clone();
         drop(one);
         assert!(two.sql(&name, "SELECT 1").is_err());
+    }
+
+    /// A newcomer's password file was removed with the data of the server before.
+    #[test]
+    fn who_comes_while_a_server_is_cleared_away_finds_nothing_of_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("shared");
+        let former = users(&dir).unwrap().metadata().unwrap().ino();
+        // Enough to be a while at.
+        for name in 0..5_000 {
+            File::create(dir.join(format!("old-{name}"))).unwrap();
+        }
+        let mut server = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut watchdog = watch(&dir, server.id()).unwrap();
+        server.wait().unwrap();
+        // The first moment in which the lock is no longer the watchdog's.
+        while fs::metadata(dir.join("users")).is_ok_and(|now| now.ino() == former) {
+            thread::sleep(Duration::from_micros(50));
+        }
+        let ours = users(&dir).unwrap();
+        let names = || -> Vec<_> {
+            fs::read_dir(&dir)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect()
+        };
+        assert_eq!(names(), ["users"]);
+        watchdog.wait().unwrap();
+        assert_eq!(names(), ["users"]);
+        assert_eq!(
+            fs::metadata(dir.join("users")).unwrap().ino(),
+            ours.metadata().unwrap().ino()
+        );
+        // What was taken out of the way is gone as well.
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }
 }
