@@ -16,9 +16,9 @@ use crate::{
     retry::{Backoff, chance, later},
     store::{
         Error, Store,
-        catalog::SealedSecret,
         delivery::Trouble,
         notices::{Attempt, Notice},
+        secrets::SealedSecret,
     },
     telemetry::{NoticeLabels, Telemetry},
     vault::Vault,

@@ -16,7 +16,8 @@ use crate::{
     retry::later,
     store::{
         Error, Store,
-        alarms::{Alarmed, Judged, NewNotice},
+        alarms::{Alarmed, Judged},
+        notices::NewNotice,
     },
     telemetry::{AlarmLabels, Telemetry},
     worker::{Next, Turn, Worker},

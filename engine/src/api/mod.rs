@@ -71,7 +71,7 @@ use crate::{
     config::{Config, Issuer},
     credential::{Accepted, Departure},
     http::Http,
-    store::{Store, audit::By, catalog::SealedSecret},
+    store::{Store, audit::By, secrets::SealedSecret},
     telemetry::Telemetry,
     vault::Vault,
     zoom::Begun,

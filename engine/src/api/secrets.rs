@@ -17,7 +17,7 @@ use super::{
     Api,
     failure::{Breach, Failure, vaulted},
 };
-use crate::{rotation, store::catalog::SealedSecret};
+use crate::{rotation, store::secrets::SealedSecret};
 
 /// The secrets of an object as a request leaves them.
 #[derive(Debug)]

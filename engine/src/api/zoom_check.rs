@@ -6,7 +6,7 @@ use engine_api::{Secret, SourceSpec};
 use super::{Answered, CheckFault, Checked, Consents, SourceCheck};
 use crate::{
     credential::{Accepted, Credentials, Departure, Unusable},
-    store::catalog::SealedSecret,
+    store::secrets::SealedSecret,
     zoom::{self, Begun, Zoom},
 };
 

@@ -10,8 +10,8 @@ use crate::{
     retry::chance,
     rotation,
     store::{
-        catalog::SealedSecret,
         consents::{ConsentRefusal, NewConsent},
+        secrets::SealedSecret,
     },
     zoom::{self, AccessToken, App, Begun, Credential, Given},
 };

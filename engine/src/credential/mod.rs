@@ -41,7 +41,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     rotation,
-    store::{self, Store, catalog::SealedSecret, consents::TOKEN_FIELD},
+    store::{self, Store, consents::TOKEN_FIELD, secrets::SealedSecret},
     vault::Vault,
     zoom::{self, App, Credential, Grant, Zoom},
 };

@@ -20,8 +20,8 @@ use crate::{
     retry::{chance, later},
     store::{
         Error, Store,
-        catalog::SealedSecret,
         delivery::{Claim, Lane, Trouble},
+        secrets::SealedSecret,
     },
     telemetry::{DestinationFault, DestinationLabels, Telemetry},
     vault::Vault,

@@ -6,10 +6,7 @@ use engine_api::{AuditQuery, Kind, Secret};
 
 use super::*;
 use crate::{
-    store::{
-        catalog::{Content, SealedSecret},
-        testing::Fixture,
-    },
+    store::{catalog::Content, secrets::SealedSecret, testing::Fixture},
     vault::KeyFrom,
 };
 

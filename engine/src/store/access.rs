@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Error, Fenced, Store,
-    keys::may_seal,
+    sealing::may_seal,
     sql,
     time::{maybe_instant, millis},
 };

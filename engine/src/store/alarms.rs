@@ -4,14 +4,13 @@
 //! verdict. A change of state writes its notices in that same transaction, guarded by the old state: each transition
 //! is noted exactly once (law L7), however many engines judge.
 
-use engine_api::{
-    AlarmChannelId, AlarmState, AlarmStatus, DropOffAlarm, LogType, SourceId, SourceSpec, Trouble,
-};
+use engine_api::{AlarmState, AlarmStatus, DropOffAlarm, LogType, SourceId, SourceSpec, Trouble};
 use jiff::Timestamp;
 
 use super::{
     Error, Store,
     delivery::trouble,
+    notices::{self, NewNotice},
     sql::{self, Connection, Row},
     time::{count, instant, maybe_instant, millis, word},
 };
@@ -71,17 +70,6 @@ pub struct Judged {
     pub due_at: Timestamp,
     /// What is sent because of it; only where the state changes.
     pub notices: Vec<NewNotice>,
-}
-
-/// A notice to one channel.
-#[derive(Debug, Clone)]
-pub struct NewNotice {
-    /// Its id.
-    pub id: String,
-    /// The channel.
-    pub channel: AlarmChannelId,
-    /// The JSON that is sent.
-    pub body: String,
 }
 
 /// What an activation did.
@@ -336,7 +324,7 @@ async fn apply(
         return Ok(0);
     }
     for notice in &new.notices {
-        super::notices::insert(write, notice, &old.feed, now).await?;
+        notices::insert(write, notice, &old.feed, now).await?;
     }
     Ok(new.notices.len())
 }

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Error, Store, delivery,
+    Error, Store,
     sql::{self, Connection, Row},
     time::{count, instant, millis},
+    wake,
 };
 
 /// So many entries are forgotten in one transaction.
@@ -86,7 +87,7 @@ impl Store {
         .bind(deed.after.map(|value| value.to_string()))
         .execute(&mut *write)
         .await?;
-        delivery::wake_audit_lanes(write, self.now()).await
+        wake::audit_lanes(write, self.now()).await
     }
 
     /// Entries that fit, newest first; at most `limit`.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Error, Store,
     audit::Deed,
-    feeds::damaged,
+    error::damaged,
     sql::{self, Connection, Row},
     time::{instant, word},
 };

@@ -14,8 +14,8 @@ use serde_json::json;
 use super::{
     Error, Fenced, Store,
     audit::{self, Deed},
-    feeds::damaged,
-    keys::may_seal,
+    error::damaged,
+    sealing::may_seal,
     sql::{self, Connection, Row},
     time::{instant, millis},
 };

@@ -11,6 +11,7 @@ use super::{
     delivery::{self, Claim, Moved},
     sql,
     time::{count, instant, word},
+    wake,
 };
 use crate::model::FeedKey;
 
@@ -95,7 +96,7 @@ impl Store {
         .execute(&mut *write)
         .await?
         .rows_affected();
-        delivery::wake_queued(&mut write, destination, self.now()).await?;
+        wake::queued(&mut write, destination, self.now()).await?;
         let deed = Deed {
             action: "dead_letter.replay",
             after: Some(json!({ "destination_id": destination, "source_id": source, "queued": queued })),
@@ -117,7 +118,7 @@ impl Store {
         let Some(destination) = destination else {
             return Ok(false);
         };
-        delivery::wake_queued(&mut write, Some(&destination), self.now()).await?;
+        wake::queued(&mut write, Some(&destination), self.now()).await?;
         let deed = Deed {
             action: "dead_letter.replay",
             target: Some(id.as_str()),

@@ -25,6 +25,11 @@ pub enum Error {
 #[error("the lease was lost to another worker")]
 pub struct Fenced;
 
+/// Names what could not be read.
+pub(super) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
+    move |error| Error::Damaged(format!("{what}: {error}"))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {

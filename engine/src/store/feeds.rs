@@ -7,8 +7,9 @@ use super::{
     Error, Fenced, Store, alarms,
     audit::Deed,
     backfills::{self, RunningBackfill},
-    catalog::{self, SealedSecret},
     engines,
+    error::damaged,
+    secrets::{self, SealedSecret},
     sql::{self, Connection, Row},
     time::{instant, maybe_instant},
 };
@@ -142,7 +143,7 @@ impl Store {
             .bind(&source)
             .fetch_one(&mut *write)
             .await?;
-        let sealed = catalog::sealed(&mut write, &source).await?;
+        let sealed = secrets::of(&mut write, &source).await?;
         let backfill = backfills::running(&mut write, row.try_get("id")?).await?;
         write.commit().await?;
         Ok(Some(ClaimedFeed {
@@ -435,11 +436,6 @@ fn feed_row(row: &Row) -> Result<FeedRow, Error> {
         events: u64::try_from(row.try_get::<i64>("events")?).unwrap_or_default(),
         trouble,
     })
-}
-
-/// Names what could not be read.
-pub(super) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
-    move |error| Error::Damaged(format!("{what}: {error}"))
 }
 
 fn log_type(row: &Row) -> Result<LogType, Error> {

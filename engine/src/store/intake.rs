@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use super::{
     Error, Store, alarms,
     backfills::Step,
-    delivery::{self, StoredSegment},
-    feeds::damaged,
+    delivery::StoredSegment,
+    error::damaged,
     segment,
     sql::{self, Connection},
     time::instant,
+    wake,
 };
 use crate::model::{BlockWriter, Checkpoint, Day, Event, FeedKey, Fence, Mark, Print, Prints};
 
@@ -161,7 +162,7 @@ impl Store {
         };
         let seq = moved.try_get("last_seq")?;
         append(&mut write, (feed, seq), (count, payload), &prints, now).await?;
-        delivery::wake_lanes(&mut write, feed, instant(now)?).await?;
+        wake::lanes(&mut write, feed, now).await?;
         alarms::wake(&mut write, feed, false, instant(now)?).await?;
         write.commit().await?;
         // Not before: what is delivered from memory is on disk (law L3).

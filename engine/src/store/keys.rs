@@ -14,18 +14,15 @@ use super::{
     access::give_up_sealed_otherwise,
     audit::Deed,
     meta::KEY_CHECK,
+    sealing::{NEXT, hex},
     sql::{self, Connection, Row},
     time::count,
 };
 
-/// The check value of the key that is taking the active one's place.
-const NEXT: &str = "vault_key_next";
 /// The check values of the keys that were in use before, a line each.
 const RETIRED: &str = "vault_keys_retired";
 /// The sealed fingerprint key.
 const FINGERPRINT: &str = "vault_fingerprint_key";
-/// The characters of a check value that name the key in a sealed secret, and the bytes that they stand for.
-const NAME: std::ops::Range<usize> = 1..5;
 
 /// The master keys that the stored secrets need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,31 +230,6 @@ fn sealed_row(row: &Row) -> Result<SealedRow, Error> {
     })
 }
 
-/// Whether a secret's master key may still seal, asked in the transaction that stores it.
-///
-/// # Errors
-///
-/// [`Error::KeyRetired`] where another key has taken its place: seal again.
-pub(super) async fn may_seal(write: &mut Connection, sealed: &[u8]) -> Result<(), Error> {
-    let name = hex(sealed.get(NAME).unwrap_or_default());
-    let taken =
-        sql::query("UPDATE meta SET value = value WHERE key IN ($1, $2) AND substr(value, 1, 8) = $3")
-            .bind(KEY_CHECK)
-            .bind(NEXT)
-            .bind(name.as_bytes())
-            .execute(&mut *write)
-            .await?
-            .rows_affected();
-    if taken > 0 {
-        return Ok(());
-    }
-    let known: Option<Vec<u8>> = sql::query_scalar("SELECT value FROM meta WHERE key = $1")
-        .bind(KEY_CHECK)
-        .fetch_optional(&mut *write)
-        .await?;
-    known.map_or(Ok(()), |_| Err(Error::KeyRetired))
-}
-
 async fn put(write: &mut Connection, key: &str, value: &[u8]) -> Result<(), Error> {
     sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
         .bind(key)
@@ -269,12 +241,4 @@ async fn put(write: &mut Connection, key: &str, value: &[u8]) -> Result<(), Erro
 
 fn named(check: &str) -> &str {
     check.get(..8).unwrap_or(check)
-}
-
-/// The four bytes that name a key, as the start of its check value has them; nothing for anything else.
-fn hex(name: &[u8]) -> String {
-    <[u8; 4]>::try_from(name).map_or_else(
-        |_| String::new(),
-        |name| format!("{:08x}", u32::from_be_bytes(name)),
-    )
 }

@@ -39,6 +39,8 @@ mod retention;
 pub mod samples;
 #[cfg(test)]
 mod schema_tests;
+mod sealing;
+pub mod secrets;
 pub mod segment;
 mod sql;
 #[cfg(test)]
@@ -47,6 +49,7 @@ mod time;
 pub mod tokens;
 #[cfg(test)]
 mod trouble_tests;
+mod wake;
 
 use std::sync::Arc;
 

@@ -9,12 +9,22 @@ use jiff::Timestamp;
 
 use super::{
     Error, Fenced, Store,
-    alarms::NewNotice,
     delivery::{Trouble, health, trouble},
     sql::{self, Connection},
     time::{count, instant, maybe_instant, millis, word},
 };
 use crate::model::{FeedKey, Fence};
+
+/// A notice to one channel.
+#[derive(Debug, Clone)]
+pub struct NewNotice {
+    /// Its id.
+    pub id: String,
+    /// The channel.
+    pub channel: AlarmChannelId,
+    /// The JSON that is sent.
+    pub body: String,
+}
 
 /// A notice that was claimed.
 #[derive(Debug, Clone)]

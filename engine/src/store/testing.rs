@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use private_postgres::Database as Private;
 use serde_json::{Value, json};
 
-use super::{Store, alarms, delivery, segment, sql};
+use super::{Store, alarms, delivery, segment, sql, wake};
 use crate::{
     clock::{Clock, Simulation},
     database::Database,
@@ -185,7 +185,9 @@ impl Fixture {
             .extend(kind.as_object().unwrap().clone());
         self.object(id.as_str(), "destination", &spec).await;
         let mut write = self.store.durable().await.unwrap();
-        delivery::kick_lane(&mut write, &id, self.now()).await.unwrap();
+        wake::kick(&mut write, &id, self.now().as_millisecond())
+            .await
+            .unwrap();
         write.commit().await.unwrap();
         id
     }
@@ -292,7 +294,9 @@ impl Fixture {
             .execute(&mut *write)
             .await
             .unwrap();
-        delivery::wake_lanes(&mut write, feed_id, now).await.unwrap();
+        wake::lanes(&mut write, feed_id, now.as_millisecond())
+            .await
+            .unwrap();
         alarms::wake(&mut write, feed_id, false, now).await.unwrap();
         write.commit().await.unwrap();
     }

@@ -4,8 +4,9 @@ use engine_api::{AlarmChannelId, DestinationId, Kind, SourceId};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use zoom_log_engine::store::{
-    catalog::{Content, Reference, SealedSecret},
+    catalog::{Content, Reference},
     consents::NewConsent,
+    secrets::SealedSecret,
 };
 
 use super::{

@@ -8,14 +8,8 @@ use axum::{
 use engine_api::{Code, LogType, Secret, SourceSpec};
 use tracing::info;
 
-use super::{
-    super::{Answered, Api, CheckFault, secrets, trial::ask},
-    Stop,
-    cookie::Pending,
-    forget_cookie,
-    page::Page,
-    source, stop,
-};
+use super::super::{Answered, Api, CheckFault, secrets, trial::ask};
+use super::{Stop, cookie::Pending, forget_cookie, page::Page, source, stop};
 use crate::credential::Accepted;
 
 /// What Zoom sends along. Texts that are given twice are given by nobody.

@@ -30,7 +30,7 @@ use self::{
     page::{Page, prose},
 };
 use super::{Api, CheckFault, failure::Failure, stored};
-use crate::{credential, store::catalog::SealedSecret};
+use crate::{credential, store::secrets::SealedSecret};
 
 /// What is known of the consent that a source needs; nothing where it needs none.
 pub(super) async fn status(api: &Api, id: &str, spec: &SourceSpec) -> Result<Option<ConsentStatus>, Failure> {

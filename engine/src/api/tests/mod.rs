@@ -35,7 +35,7 @@ use crate::{
     clock::{Clock, Simulation},
     credential::{Accepted, Departure},
     http::{self, Http},
-    store::catalog::SealedSecret,
+    store::secrets::SealedSecret,
     telemetry::Telemetry,
     vault::{self, Held, KeyFrom, Vault},
     zoom::Begun,

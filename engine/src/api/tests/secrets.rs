@@ -224,7 +224,7 @@ async fn a_stored_secret_that_does_not_open_can_be_set_again() {
         name: object.name.clone(),
         spec: object.spec.clone(),
         fingerprint: object.fingerprint.clone(),
-        secrets: vec![crate::store::catalog::SealedSecret {
+        secrets: vec![crate::store::secrets::SealedSecret {
             field: "http.bearer_token".to_owned(),
             sealed,
         }],

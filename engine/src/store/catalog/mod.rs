@@ -11,10 +11,10 @@ mod read;
 mod tests;
 mod write;
 
-pub(super) use read::sealed;
-
 use engine_api::Kind;
 use jiff::Timestamp;
+
+use super::secrets::SealedSecret;
 
 /// A declared object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,22 +50,6 @@ pub struct Content {
     pub secrets: Vec<SealedSecret>,
     /// All that it needs.
     pub references: Vec<Reference>,
-}
-
-/// A secret as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedSecret {
-    /// The field, dotted from the root of the spec.
-    pub field: String,
-    /// What the vault made of it.
-    pub sealed: Vec<u8>,
-}
-
-impl SealedSecret {
-    /// Field and sealed bytes, as the vault takes them.
-    pub fn as_pair(&self) -> (&str, &[u8]) {
-        (&self.field, &self.sealed)
-    }
 }
 
 /// An object that a spec names.

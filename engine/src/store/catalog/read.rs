@@ -2,13 +2,12 @@
 
 use engine_api::Kind;
 
-use super::{
-    super::{
-        Error, Store,
-        sql::{self, Connection, Row},
-        time::instant,
-    },
-    Idempotency, Object, Refusal, SealedSecret, word,
+use super::{Idempotency, Object, Refusal, word};
+use crate::store::{
+    Error, Store,
+    secrets::{self, SealedSecret},
+    sql::{self, Connection, Row},
+    time::instant,
 };
 
 impl Store {
@@ -25,17 +24,12 @@ impl Store {
     ) -> Result<Option<(Object, Vec<SealedSecret>)>, Error> {
         let mut read = self.snapshot().await?;
         let found = match find(&mut read, kind, id).await? {
-            Some(object) => Some((object, sealed(&mut read, id).await?)),
+            Some(object) => Some((object, secrets::of(&mut read, id).await?)),
             None => None,
         };
         // Dropped instead, its connection would be closed: this is asked at each delivery.
         read.rollback().await?;
         Ok(found)
-    }
-
-    /// The sealed secrets of an object.
-    pub async fn sealed_secrets(&self, id: &str) -> Result<Vec<SealedSecret>, Error> {
-        sealed(&mut self.read().acquire().await?, id).await
     }
 
     /// Up to `limit` objects of a kind whose ids come after `after`, in the order of their ids; only the one with
@@ -86,24 +80,6 @@ pub(super) async fn find(connection: &mut Connection, kind: Kind, id: &str) -> R
     .fetch_optional(connection)
     .await?;
     row.map(|row| object(kind, &row)).transpose()
-}
-
-pub(in crate::store) async fn sealed(
-    connection: &mut Connection,
-    id: &str,
-) -> Result<Vec<SealedSecret>, Error> {
-    let rows = sql::query("SELECT field, sealed FROM object_secret WHERE object_id = $1 ORDER BY field")
-        .bind(id)
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(SealedSecret {
-                field: row.try_get("field")?,
-                sealed: row.try_get("sealed")?,
-            })
-        })
-        .collect()
 }
 
 pub(super) async fn by_key(

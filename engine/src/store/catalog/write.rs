@@ -3,17 +3,17 @@
 use engine_api::{DestinationId, DestinationSpec, Kind, SourceId, SourceSpec};
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        Error, Store, alarms,
-        audit::Deed,
-        consents, delivery,
-        feeds::{damaged, sync_feeds},
-        keys::may_seal,
-        sql::{self, Connection},
-        time::instant,
-    },
-    Content, Created, Idempotency, Needs, Object, Reference, Refusal, read, word,
+use super::{Content, Created, Idempotency, Needs, Object, Reference, Refusal, read, word};
+use crate::store::{
+    Error, Store, alarms,
+    audit::Deed,
+    consents, delivery,
+    error::damaged,
+    feeds::sync_feeds,
+    secrets::{self, SealedSecret},
+    sql::{self, Connection},
+    time::instant,
+    wake,
 };
 
 /// The form in which specs are stored now.
@@ -84,7 +84,7 @@ impl Store {
                 generation: before.generation,
             }));
         }
-        if before.spec == content.spec && read::sealed(&mut write, id).await? == sorted(content) {
+        if before.spec == content.spec && secrets::of(&mut write, id).await? == sorted(content) {
             write.rollback().await?;
             return Ok(Ok(before));
         }
@@ -109,7 +109,7 @@ impl Store {
             .bind(id)
             .execute(&mut *write)
             .await?;
-        forget_secrets(&mut write, id, content).await?;
+        secrets::forget_others(&mut write, id, &content.secrets).await?;
         write_parts(&mut write, id, content, now).await?;
         bring_in_line(&mut write, kind, id, content, now).await?;
         let replaced = written(&mut write, kind, id).await?;
@@ -239,34 +239,8 @@ async fn needed(write: &mut Connection, id: &str) -> Result<Option<Refusal>, Err
     }))
 }
 
-async fn forget_secrets(write: &mut Connection, id: &str, content: &Content) -> Result<(), Error> {
-    for stored in read::sealed(write, id).await? {
-        if !content.secrets.iter().any(|secret| secret.field == stored.field) {
-            sql::query("DELETE FROM object_secret WHERE object_id = $1 AND field = $2")
-                .bind(id)
-                .bind(&stored.field)
-                .execute(&mut *write)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
 async fn write_parts(write: &mut Connection, id: &str, content: &Content, now: i64) -> Result<(), Error> {
-    for secret in &content.secrets {
-        may_seal(&mut *write, &secret.sealed).await?;
-        sql::query(
-            "INSERT INTO object_secret (object_id, field, sealed, updated_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (object_id, field) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at
-             WHERE object_secret.sealed <> excluded.sealed",
-        )
-        .bind(id)
-        .bind(&secret.field)
-        .bind(&secret.sealed)
-        .bind(now)
-        .execute(&mut *write)
-        .await?;
-    }
+    secrets::put(write, id, &content.secrets, now).await?;
     for Reference { id: needed, .. } in &content.references {
         sql::query("INSERT INTO object_reference (from_id, to_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(id)
@@ -297,7 +271,7 @@ async fn bring_in_line(
         }
         Kind::Destination => {
             let destination: DestinationId = id.parse().map_err(damaged("the destination's id"))?;
-            delivery::kick_lane(&mut *write, &destination, instant(now)?).await?;
+            wake::kick(&mut *write, &destination, now).await?;
             let spec: DestinationSpec =
                 serde_json::from_str(&content.spec).map_err(damaged("the spec to be stored"))?;
             delivery::sync_audit(&mut *write, &destination, spec.audit_log).await
@@ -312,7 +286,7 @@ async fn written(write: &mut Connection, kind: Kind, id: &str) -> Result<Object,
         .ok_or_else(|| Error::Damaged(format!("`{id}` is gone in the transaction that wrote it")))
 }
 
-fn sorted(content: &Content) -> Vec<super::SealedSecret> {
+fn sorted(content: &Content) -> Vec<SealedSecret> {
     let mut secrets = content.secrets.clone();
     secrets.sort_by(|a, b| a.field.cmp(&b.field));
     secrets

@@ -125,16 +125,3 @@ pub(in crate::store) async fn sync_audit(
         .await?;
     Ok(())
 }
-
-/// Says that there is a new entry: the lanes that are to have it are due now. To be called in its transaction.
-pub(in crate::store) async fn wake_audit_lanes(tx: &mut Connection, now: i64) -> Result<(), Error> {
-    sql::query(
-        "UPDATE lane SET woken = CASE WHEN woken = 0 THEN 1 ELSE woken END,
-             due_at = CASE WHEN due_at IS NULL OR (failures = 0 AND due_at > $1) THEN $1 ELSE due_at END
-         WHERE destination_id IN (SELECT destination_id FROM audit_position)",
-    )
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
-}

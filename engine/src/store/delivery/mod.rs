@@ -11,10 +11,7 @@
 //!
 //! A crash after 2 leaves the bounds: the next claim writes the same batch again.
 //!
-//! **When a lane is due.** `due_at` says when there is something to do. `wake_lanes` brings it forward when events
-//! are appended, in the same transaction; while a lane is failing it does not, since the pause is there for the
-//! destination's sake. A wake during a lease is remembered in `woken`, and
-//! [`Store::release_lane`](super::Store::release_lane) obeys it, so none is lost between the last look and the release.
+//! When a lane is due is told in `wake`.
 
 mod audit;
 mod lane;
@@ -32,8 +29,8 @@ pub use self::{
     position::{Moved, Pending, Refusal, Settlement},
 };
 pub(super) use self::{
-    audit::{sync_audit, wake_audit_lanes},
-    links::{kick_lane, sync_positions, wake_lanes, wake_queued},
+    audit::sync_audit,
+    links::sync_positions,
     position::answered,
     status::{health, trouble},
 };
