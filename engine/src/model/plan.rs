@@ -152,15 +152,13 @@ pub fn next_sweep(
     // before each sweep: so a day that Zoom never lets us read to its end costs no more than that, and the sweep follows.
     let left = |open: &&ReadSummary| open.tries < PATIENCE && open.window.from >= oldest(now);
     let before = |open: &&ReadSummary| open.window.to < whole.from;
-    let sweeps = due || checkpoint.wants_sweep || checkpoint.sweeping.is_some();
-    if sweeps
-        && checkpoint.sweeping.is_none()
-        && !left_behind
-        && let Some(open) = checkpoint.open.iter().filter(before).find(left)
-    {
-        return Some(Read::Confirm(open.window));
-    }
-    if sweeps {
+    if due || checkpoint.wants_sweep || checkpoint.sweeping.is_some() {
+        if checkpoint.sweeping.is_none()
+            && !left_behind
+            && let Some(open) = checkpoint.open.iter().filter(before).find(left)
+        {
+            return Some(Read::Confirm(open.window));
+        }
         let goes_on = checkpoint.sweeping.filter(|day| whole.contains(*day));
         return Some(Read::Sweep(part(
             Window::new(goes_on.unwrap_or(whole.from), whole.to),
