@@ -31,6 +31,7 @@ mod insist;
 mod intake;
 pub mod keys;
 mod meta;
+mod migrations;
 pub mod notices;
 mod open;
 mod postgres;

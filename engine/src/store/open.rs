@@ -12,7 +12,7 @@ use std::{
 use sqlx::{
     SqlitePool,
     error::DatabaseError,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
@@ -21,13 +21,11 @@ use sqlx::{
 use super::{
     Error, Shared, Store,
     engines::Homes,
-    postgres,
+    migrations, postgres,
     recent::Recent,
     sql::{self, Pool},
 };
 use crate::{clock::Clock, database::Database};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for another writer before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -111,7 +109,7 @@ impl Store {
             .connect_with(options.clone().synchronous(SqliteSynchronous::Full))
             .await
             .map_err(|error| failed("open", error))?;
-        MIGRATIONS.run(&durable).await.map_err(|error| {
+        migrations::sqlite().run(&durable).await.map_err(|error| {
             let advice = match &error {
                 MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_full(error) => {
                     MAKE_ROOM

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
-    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
 use super::{
-    Error,
+    Error, migrations,
     sql::{Pool, Served},
 };
 use crate::database::{Postgres, Tls};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The oldest version that has what we use, as its server numbers it.
 const OLDEST: i32 = 140_000;
@@ -35,7 +32,7 @@ pub(super) async fn open(place: &Postgres) -> Result<Pool, Error> {
 /// As [`open`].
 pub(super) async fn open_pool(place: &Postgres) -> Result<PgPool, Error> {
     let pool = connect(place, connect_options(place)).await?;
-    MIGRATIONS.run(&pool).await.map_err(|error| {
+    migrations::postgres().run(&pool).await.map_err(|error| {
         Error::Open(format!(
             "cannot bring the store at `{place}` up to date: {error}; was it written by a newer version, and may the \
              role create tables in its schema?"
