@@ -86,3 +86,95 @@ pub(super) async fn kick(write: &mut Connection, destination: &DestinationId, no
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{
+        delivery::sync_audit,
+        testing::{Backend, Fixture},
+    };
+
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+    /// So that rows come in the order in which the table has them, as they may in a large one.
+    const AS_THEY_LIE: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off;
+         SET LOCAL enable_bitmapscan = off; SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off";
+
+    /// Two that wake the same lanes, and take them in another order each, would wait for each other.
+    #[tokio::test]
+    async fn all_take_lanes_in_one_order() {
+        Backend::Postgres.choose();
+        let fixture = Fixture::new().await;
+        // The first in the order is the last that each table has.
+        let mut destinations = Vec::new();
+        for number in (1..=8).rev() {
+            destinations.insert(0, fixture.destination(number, json!({})).await);
+        }
+        let (_, [feed, _]) = fixture
+            .source(1, json!({ "destination_ids": destinations }))
+            .await;
+        let mut write = fixture.store.durable().await.unwrap();
+        for destination in destinations.iter().rev() {
+            sync_audit(&mut write, destination, true).await.unwrap();
+            sql::query(
+                "INSERT INTO dead_letter (id, destination_id, feed_id, event_id, event, sent, reason, refused_at, queued)
+                 VALUES ($1, $1, $2, 'event', $3, '{}', 'refused', 0, 1)",
+            )
+            .bind(destination.as_str())
+            .bind(feed)
+            .bind(Vec::new())
+            .execute(&mut *write)
+            .await
+            .unwrap();
+        }
+        sql::query("UPDATE position SET idx = idx WHERE destination_id = $1")
+            .bind(destinations[0].as_str())
+            .execute(&mut *write)
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
+        for which in ["events", "dead letters", "audit"] {
+            let mut holder = fixture.store.durable().await.unwrap();
+            hold(&mut holder, &destinations[0]).await.unwrap();
+            let woken = Cell::new(false);
+            let waking = async {
+                let mut write = fixture.store.durable().await?;
+                sql::script(&mut write, AS_THEY_LIE).await?;
+                match which {
+                    "events" => lanes(&mut write, feed, 1).await?,
+                    "dead letters" => queued(&mut write, None, 1).await?,
+                    _ => audit_lanes(&mut write, 1).await?,
+                }
+                woken.set(true);
+                Ok::<_, Error>(write.commit().await?)
+            };
+            let looking = async {
+                while fixture.number(WAITING).await == 0 {
+                    assert!(!woken.get(), "{which}: who wakes passes the lane that is held");
+                }
+                for other in &destinations[1..] {
+                    let free = hold(&mut holder, other).await;
+                    free.unwrap_or_else(|error| panic!("{which}: {other}: {error}"));
+                }
+                holder.rollback().await
+            };
+            let (waked, looked) = tokio::join!(waking, looking);
+            waked.unwrap();
+            looked.unwrap();
+        }
+    }
+
+    async fn hold(write: &mut Connection, lane: &DestinationId) -> Result<(), sqlx::Error> {
+        sql::query("SELECT 1 FROM lane WHERE destination_id = $1 FOR UPDATE NOWAIT")
+            .bind(lane.as_str())
+            .execute(write)
+            .await
+            .map(drop)
+    }
+}
