@@ -41,17 +41,10 @@ impl Server {
             durable: true,
             process: None,
         };
-        // A free port may be taken by somebody else before the server has it.
-        for attempt in 1.. {
-            server.port = free_port()?;
-            match server.resume() {
-                Err(error) if attempt < 5 => drop(error),
-                ended => {
-                    ended?;
-                    break;
-                }
-            }
-        }
+        on_free_port(|port| {
+            server.port = port;
+            server.resume()
+        })?;
         Ok(server)
     }
 
@@ -268,9 +261,16 @@ pub(crate) fn is_ready(dir: &Path, port: u16) -> bool {
         })
 }
 
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Starts what needs a port, again where it fails: a free port may be taken by somebody else before the server has it.
+pub(crate) fn on_free_port<T>(mut start: impl FnMut(u16) -> io::Result<T>) -> io::Result<T> {
+    let mut again = 0..4;
+    loop {
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        match start(free) {
+            Err(_) if again.next().is_some() => {}
+            ended => return ended,
+        }
+    }
 }
 
 /// Whom the server runs as: it refuses root.

@@ -117,12 +117,18 @@ fn start(dir: PathBuf) -> io::Result<Shared> {
         fs::remove_dir_all(&data)?;
     }
     server::init(&dir)?;
-    let port = server::free_port()?;
-    let mut command = server::command(&dir, port, false)?;
-    // In a group of its own: it does not die of what ends the test that happened to start it.
-    let mut child = command.process_group(0).spawn()?;
-    server::wait_ready(&dir, port, || Ok(child.try_wait()?.is_none()))?;
-    watch(&dir, child.id())?;
+    let port = server::on_free_port(|port| {
+        let mut command = server::command(&dir, port, false)?;
+        // In a group of its own: it does not die of what ends the test that happened to start it.
+        let mut child = command.process_group(0).spawn()?;
+        if let Err(error) = server::wait_ready(&dir, port, || Ok(child.try_wait()?.is_none())) {
+            let _ = child.kill();
+            child.wait()?;
+            return Err(error);
+        }
+        watch(&dir, child.id())?;
+        Ok(port)
+    })?;
     fs::write(dir.join("port"), port.to_string())?;
     Ok(Shared { dir, port })
 }
