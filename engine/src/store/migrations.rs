@@ -89,6 +89,12 @@ mod tests {
                 .iter()
                 .map(|(number, name, _)| format!("{number:04}_{name}.sql"));
             assert_eq!(names.collect::<Vec<_>>(), files);
+            // They all run in a transaction, also those that would ask not to.
+            assert!(
+                listed
+                    .iter()
+                    .all(|(.., statements)| !statements.starts_with("-- no-transaction"))
+            );
         }
     }
 }

@@ -28,10 +28,29 @@ macro_rules! wake {
             postgres: concat!(
                 "WITH woken AS (SELECT destination_id FROM lane WHERE ",
                 $which,
-                " ORDER BY destination_id FOR UPDATE) ",
+                " ORDER BY destination_id FOR NO KEY UPDATE) ",
                 $update,
                 " FROM woken WHERE lane.destination_id = woken.destination_id"
             ),
+        }
+    };
+}
+
+/// Takes the lanes that a user's change wakes, and those that are to have its note in the audit log, before it wakes any:
+/// one after the other, it could hold the last while it waits for the first. With SQLite a transaction that writes is the
+/// only one anyway.
+macro_rules! take {
+    ($write:ident, $which:literal $(, $bound:expr)?) => {
+        if let Connection::Postgres(_) = $write {
+            sql::query(concat!(
+                "SELECT 1 FROM lane WHERE ",
+                $which,
+                " OR destination_id IN (SELECT destination_id FROM audit_position)
+                 ORDER BY destination_id FOR NO KEY UPDATE"
+            ))
+            $(.bind($bound))?
+            .execute(&mut *$write)
+            .await?;
         }
     };
 }
@@ -51,6 +70,10 @@ pub(super) async fn lanes(write: &mut Connection, feed_id: i64, now: i64) -> Res
 /// Makes the lanes due that have dead letters to send again, one or all. A pause after failures is kept: the destination
 /// would not take them now either.
 pub(super) async fn queued(write: &mut Connection, destination: Option<&str>, now: i64) -> Result<(), Error> {
+    take!(
+        write,
+        "EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)"
+    );
     sql::query(wake!(
         "($2 IS NULL OR destination_id = $2)
              AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)"
@@ -76,6 +99,7 @@ pub(super) async fn audit_lanes(write: &mut Connection, now: i64) -> Result<(), 
 /// Says that a destination was made or changed: what failed before may work now, so its lane is due at once, whatever
 /// pause it was in. To be called whenever a destination's spec or a secret is written.
 pub(super) async fn kick(write: &mut Connection, destination: &DestinationId, now: i64) -> Result<(), Error> {
+    take!(write, "destination_id = $1", destination.as_str());
     sql::query(
         "INSERT INTO lane (destination_id, due_at, woken) VALUES ($1, $2, 2)
          ON CONFLICT (destination_id) DO UPDATE SET woken = 2, due_at = MIN(COALESCE(lane.due_at, $2), $2)",
@@ -139,7 +163,7 @@ mod tests {
             .await
             .unwrap();
         write.commit().await.unwrap();
-        for which in ["events", "dead letters", "audit"] {
+        for which in ["events", "dead letters", "a destination", "audit"] {
             let mut holder = fixture.store.durable().await.unwrap();
             hold(&mut holder, &destinations[0]).await.unwrap();
             let woken = Cell::new(false);
@@ -148,8 +172,13 @@ mod tests {
                 sql::script(&mut write, AS_THEY_LIE).await?;
                 match which {
                     "events" => lanes(&mut write, feed, 1).await?,
-                    "dead letters" => queued(&mut write, None, 1).await?,
-                    _ => audit_lanes(&mut write, 1).await?,
+                    "dead letters" => queued(&mut write, Some(destinations[7].as_str()), 1).await?,
+                    "a destination" => kick(&mut write, &destinations[7], 1).await?,
+                    _ => {}
+                }
+                // As each change of a user ends.
+                if which != "events" {
+                    audit_lanes(&mut write, 1).await?;
                 }
                 woken.set(true);
                 Ok::<_, Error>(write.commit().await?)
@@ -171,7 +200,7 @@ mod tests {
     }
 
     async fn hold(write: &mut Connection, lane: &DestinationId) -> Result<(), sqlx::Error> {
-        sql::query("SELECT 1 FROM lane WHERE destination_id = $1 FOR UPDATE NOWAIT")
+        sql::query("SELECT 1 FROM lane WHERE destination_id = $1 FOR NO KEY UPDATE NOWAIT")
             .bind(lane.as_str())
             .execute(write)
             .await
