@@ -256,7 +256,9 @@ pub(crate) fn is_ready(dir: &Path, port: u16) -> bool {
     UnixStream::connect(dir.join(format!(".s.PGSQL.{port}"))).is_ok()
         && binary("pg_isready").is_ok_and(|pg_isready| {
             let mut ask = Command::new(pg_isready);
-            ask.arg("-q").arg("-h").arg(dir).args(["-p", &port.to_string()]);
+            // One that is slow to answer, on a machine that has much else to do, is none that is gone.
+            ask.args(["-q", "-t", "30"]);
+            ask.arg("-h").arg(dir).args(["-p", &port.to_string()]);
             run(&mut ask).is_ok()
         })
 }

@@ -22,11 +22,15 @@ const WATCHDOG: &str = r#"
 idle=0
 while [ "$idle" -lt 2 ]; do
     sleep 1
+    # Whoever starts another server in its place has that one watched.
+    kill -0 "$2" || exit 0
     if flock --nonblock --exclusive "$1/users" true; then idle=$((idle + 1)); else idle=0; fi
 done
 exec 9>>"$1/users"
 flock --exclusive 9
 kill -INT "$2"
+[ "$1/users" -ef "/proc/$$/fd/9" ] || exit 0
+# A process that nobody waits for stays in the list when it is gone, but its file does not.
 while kill -0 "$2" && [ -e "$1/data/postmaster.pid" ]; do sleep 0.1; done
 mv -T "$1" "$1.ended-$2"
 rm -rf "$1.ended-$2"
@@ -79,11 +83,19 @@ pub(crate) fn join() -> io::Result<Shared> {
 /// Makes the directory where it is missing, and holds the lock of its users.
 fn users(dir: &Path) -> io::Result<File> {
     loop {
-        fs::create_dir_all(dir)?;
         let path = dir.join("users");
-        let users = match File::options().create(true).append(true).open(&path) {
-            // The watchdog took the directory away since.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+        let opened =
+            fs::create_dir_all(dir).and_then(|()| File::options().create(true).append(true).open(&path));
+        let users = match opened {
+            // The watchdog took the directory away between two steps.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                continue;
+            }
             opened => opened?,
         };
         users.lock_shared()?;
@@ -117,7 +129,7 @@ fn start(dir: PathBuf) -> io::Result<Shared> {
         fs::remove_dir_all(&data)?;
     }
     server::init(&dir)?;
-    let port = server::on_free_port(|port| {
+    let (port, mut child) = server::on_free_port(|port| {
         let mut command = server::command(&dir, port, false)?;
         // In a group of its own: it does not die of what ends the test that happened to start it.
         let mut child = command.process_group(0).spawn()?;
@@ -126,9 +138,13 @@ fn start(dir: PathBuf) -> io::Result<Shared> {
             child.wait()?;
             return Err(error);
         }
-        watch(&dir, child.id())?;
-        Ok(port)
+        Ok((port, child))
     })?;
+    if let Err(error) = watch(&dir, child.id()) {
+        let _ = child.kill();
+        child.wait()?;
+        return Err(error);
+    }
     fs::write(dir.join("port"), port.to_string())?;
     Ok(Shared { dir, port })
 }
@@ -184,7 +200,6 @@ mod tests {
         }
         let mut server = Command::new("sleep").arg("600").spawn().unwrap();
         let mut watchdog = watch(&dir, server.id()).unwrap();
-        server.wait().unwrap();
         // The first moment in which the lock is no longer the watchdog's.
         while fs::metadata(dir.join("users")).is_ok_and(|now| now.ino() == former) {
             thread::sleep(Duration::from_micros(50));
@@ -198,6 +213,8 @@ mod tests {
         };
         assert_eq!(names(), ["users"]);
         watchdog.wait().unwrap();
+        let _ = server.kill();
+        server.wait().unwrap();
         assert_eq!(names(), ["users"]);
         assert_eq!(
             fs::metadata(dir.join("users")).unwrap().ino(),
