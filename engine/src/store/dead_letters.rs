@@ -86,6 +86,7 @@ impl Store {
         let mut write = self.change().await?;
         let destination = of.destination_id.as_ref().map(DestinationId::as_str);
         let source = of.source_id.as_ref().map(SourceId::as_str);
+        wake::take_for_replay(&mut write, destination).await?;
         let queued = sql::query(
             "UPDATE dead_letter SET queued = 1
              WHERE ($1 IS NULL OR destination_id = $1)
@@ -111,13 +112,23 @@ impl Store {
     pub async fn queue_replay_of(&self, id: &DeadLetterId) -> Result<bool, Error> {
         let mut write = self.change().await?;
         let destination: Option<String> =
-            sql::query_scalar("UPDATE dead_letter SET queued = 1 WHERE id = $1 RETURNING destination_id")
+            sql::query_scalar("SELECT destination_id FROM dead_letter WHERE id = $1")
                 .bind(id.as_str())
                 .fetch_optional(&mut *write)
                 .await?;
         let Some(destination) = destination else {
             return Ok(false);
         };
+        wake::take_for_replay(&mut write, Some(&destination)).await?;
+        let queued = sql::query("UPDATE dead_letter SET queued = 1 WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut *write)
+            .await?
+            .rows_affected();
+        if queued == 0 {
+            // It was delivered meanwhile.
+            return Ok(false);
+        }
         wake::queued(&mut write, Some(&destination), self.now()).await?;
         let deed = Deed {
             action: "dead_letter.replay",

@@ -67,13 +67,21 @@ pub(super) async fn lanes(write: &mut Connection, feed_id: i64, now: i64) -> Res
     Ok(())
 }
 
+/// Takes the lanes, one or all, whose dead letters are about to be marked to be sent again. To be called before they are:
+/// a delivery takes its lane before it settles with a dead letter.
+pub(super) async fn take_for_replay(write: &mut Connection, destination: Option<&str>) -> Result<(), Error> {
+    take!(
+        write,
+        "($1 IS NULL OR destination_id = $1)
+             AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id)",
+        destination
+    );
+    Ok(())
+}
+
 /// Makes the lanes due that have dead letters to send again, one or all. A pause after failures is kept: the destination
 /// would not take them now either.
 pub(super) async fn queued(write: &mut Connection, destination: Option<&str>, now: i64) -> Result<(), Error> {
-    take!(
-        write,
-        "EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)"
-    );
     sql::query(wake!(
         "($2 IS NULL OR destination_id = $2)
              AND EXISTS (SELECT 1 FROM dead_letter d WHERE d.destination_id = lane.destination_id AND d.queued = 1)"
@@ -172,7 +180,11 @@ mod tests {
                 sql::script(&mut write, AS_THEY_LIE).await?;
                 match which {
                     "events" => lanes(&mut write, feed, 1).await?,
-                    "dead letters" => queued(&mut write, Some(destinations[7].as_str()), 1).await?,
+                    "dead letters" => {
+                        let last = Some(destinations[7].as_str());
+                        take_for_replay(&mut write, last).await?;
+                        queued(&mut write, last, 1).await?;
+                    }
                     "a destination" => kick(&mut write, &destinations[7], 1).await?,
                     _ => {}
                 }
